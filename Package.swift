@@ -1,0 +1,82 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// Settings of every target of our own: warnings are errors, language mode 6.
+let house: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+
+let package = Package(
+    name: "mesh",
+    products: [
+        .executable(name: "mesh-launch", targets: ["mesh-launch"]),
+        .executable(name: "mesh-sidecar", targets: ["mesh-sidecar"]),
+        .executable(name: "mesh-node", targets: ["mesh-node"]),
+        .executable(name: "mesh", targets: ["mesh"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    ],
+    targets: [
+        // C: system libraries by module map, and our own shims.
+        .systemLibrary(name: "CSodium"),
+        .systemLibrary(name: "CSlirp"),
+        .systemLibrary(name: "CNetlink", pkgConfig: "libnl-route-3.0"),
+        .target(name: "CCrypto"),
+        .target(name: "CLinuxShims"),
+
+        // The pure core: protocols as state machines, no I/O.
+        .target(name: "SidecarProtocol", dependencies: ["CSodium", "CCrypto"], swiftSettings: house),
+
+        // The I/O shells.
+        .target(
+            name: "Transport",
+            dependencies: [
+                "SidecarProtocol", "CLinuxShims",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio, swiftSettings: house),
+        .target(
+            name: "Sidecar",
+            dependencies: [
+                "SidecarProtocol", "Transport", "CSlirp", "CLinuxShims",
+                .product(name: "Logging", package: "swift-log"),
+            ] + nio, swiftSettings: house),
+        .target(
+            name: "Node",
+            dependencies: [
+                "SidecarProtocol", "Transport", "CLinuxShims",
+                .product(name: "Logging", package: "swift-log"),
+            ] + nio, swiftSettings: house),
+        .target(
+            name: "Launcher", dependencies: ["SidecarProtocol", "CNetlink", "CLinuxShims"],
+            swiftSettings: house),
+        .target(
+            name: "MeshCommand",
+            dependencies: [
+                "SidecarProtocol", "CLinuxShims",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: house),
+
+        // The executables: mains of a few lines.
+        .executableTarget(name: "mesh-launch", dependencies: ["Launcher"], swiftSettings: house),
+        .executableTarget(name: "mesh-sidecar", dependencies: ["Sidecar"], swiftSettings: house),
+        .executableTarget(name: "mesh-node", dependencies: ["Node"], swiftSettings: house),
+        .executableTarget(name: "mesh", dependencies: ["MeshCommand"], swiftSettings: house),
+
+        // Tests mirror the sources.
+        .testTarget(
+            name: "SidecarProtocolTests", dependencies: ["SidecarProtocol"], swiftSettings: house),
+    ]
+)

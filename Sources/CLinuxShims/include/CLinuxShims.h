@@ -1,0 +1,5 @@
+// What Swift can't reach on Linux: variadic calls, macros with casts, calls outside glibc's module map.
+// Each function says which of these is its reason. Errors are -1 with errno, as in libc.
+#pragma once
+#include <stdint.h>
+#include <sys/types.h>

@@ -1,0 +1,164 @@
+// What launcher and sidecar say to each other, over the SOCK_SEQPACKET socket that the sidecar finds as
+// descriptor 3. One message a packet; descriptors ride beside it (SCM_RIGHTS).
+
+/// From the launcher to the sidecar.
+package enum LauncherMessage: Hashable, Sendable {
+    /// First. The sidecar fetches its certificate meanwhile the namespaces are built.
+    case start(SidecarStart)
+    /// The namespaces are ready. Descriptors beside it, in this order: W, M (veth only), TAP (where
+    /// `hasTAP`).
+    case network(SidecarNetwork)
+    /// The workload runs, under this process id of the host.
+    case workload(processID: Int32)
+    /// The workload has ended with this wait status, or never ran: close the flows and the records, exit.
+    case finish(waitStatus: Int32)
+}
+
+/// From the sidecar to the launcher.
+package enum SidecarMessage: Hashable, Sendable {
+    /// Certificate at hand, name service and listeners open: the workload may run.
+    case ready
+    /// The sidecar can't serve this workload. The launcher prints the text and ends with 125.
+    case failed(String)
+}
+
+package struct SidecarStart: Hashable, Sendable {
+    /// Canonical form of the `WorkloadConfiguration`.
+    package var configuration: [UInt8]
+    package var instance: InstanceID
+    /// 1 at first, one more for each replacement of a sidecar under its workload.
+    package var incarnation: UInt64
+    package var runtimeFolder: String
+    package var stateFolder: String
+    package var configFolder: String
+    /// SHA-256 of the executable, where the launcher could read it.
+    package var executableDigest: [UInt8]?
+    /// The config file, for `mesh reload`; nil where only flags were given.
+    package var configurationPath: String?
+    /// `--join`: another instance of the name may run beside this one with another config.
+    package var joins: Bool
+    /// `--log-stderr`.
+    package var logsToStandardError: Bool
+    /// Where mesh-sidecar lies, for its own child processes.
+    package var executable: String
+
+    package init(
+        configuration: [UInt8], instance: InstanceID, incarnation: UInt64, runtimeFolder: String,
+        stateFolder: String, configFolder: String, executableDigest: [UInt8]?,
+        configurationPath: String?, joins: Bool, logsToStandardError: Bool, executable: String
+    ) {
+        self.configuration = configuration
+        self.instance = instance
+        self.incarnation = incarnation
+        self.runtimeFolder = runtimeFolder
+        self.stateFolder = stateFolder
+        self.configFolder = configFolder
+        self.executableDigest = executableDigest
+        self.configurationPath = configurationPath
+        self.joins = joins
+        self.logsToStandardError = logsToStandardError
+        self.executable = executable
+    }
+}
+
+package struct SidecarNetwork: Hashable, Sendable {
+    /// `veth` or `slirp`, never `auto`.
+    package var datapath: WorkloadConfiguration.Datapath
+    package var hasTAP: Bool
+    package init(datapath: WorkloadConfiguration.Datapath, hasTAP: Bool) {
+        self.datapath = datapath
+        self.hasTAP = hasTAP
+    }
+}
+
+// MARK: - Encoding: an array of kind and fields
+
+extension LauncherMessage {
+    package func encoded() -> [UInt8] {
+        switch self {
+        case .start(let start):
+            CBOR.array([
+                .unsigned(1), .bytes(start.configuration), .bytes(start.instance.bytes),
+                .unsigned(start.incarnation), .text(start.runtimeFolder), .text(start.stateFolder),
+                .text(start.configFolder), start.executableDigest.map { .bytes($0) } ?? .null,
+                start.configurationPath.map { .text($0) } ?? .null, .bool(start.joins),
+                .bool(start.logsToStandardError), .text(start.executable),
+            ]).encoded()
+        case .network(let network):
+            CBOR.array([
+                .unsigned(2), .text(network.datapath.rawValue), .bool(network.hasTAP),
+            ]).encoded()
+        case .workload(let processID):
+            CBOR.array([.unsigned(3), .unsigned(UInt64(UInt32(bitPattern: processID)))]).encoded()
+        case .finish(let status):
+            CBOR.array([.unsigned(4), .unsigned(UInt64(UInt32(bitPattern: status)))]).encoded()
+        }
+    }
+
+    package init(canonical bytes: [UInt8]) throws(CBORError) {
+        guard case .array(let parts) = try CBOR(canonical: bytes) else {
+            throw .unexpected(field: "launcher message")
+        }
+        switch (parts.first, parts.count) {
+        case (.unsigned(1), 12): self = .start(try SidecarStart(parts: parts))
+        case (.unsigned(2), 3):
+            guard case .text(let name) = parts[1], case .bool(let hasTAP) = parts[2],
+                let datapath = WorkloadConfiguration.Datapath(rawValue: name), datapath != .auto
+            else { throw .unexpected(field: "network") }
+            self = .network(SidecarNetwork(datapath: datapath, hasTAP: hasTAP))
+        case (.unsigned(3), 2):
+            self = .workload(processID: try LauncherMessage.signed(parts[1], "processID"))
+        case (.unsigned(4), 2):
+            self = .finish(waitStatus: try LauncherMessage.signed(parts[1], "waitStatus"))
+        default: throw .unexpected(field: "launcher message")
+        }
+    }
+
+    private static func signed(_ item: CBOR, _ field: String) throws(CBORError) -> Int32 {
+        guard case .unsigned(let value) = item, let bits = UInt32(exactly: value) else {
+            throw .unexpected(field: field)
+        }
+        return Int32(bitPattern: bits)
+    }
+}
+
+extension SidecarStart {
+    fileprivate init(parts: [CBOR]) throws(CBORError) {
+        guard case .bytes(let configuration) = parts[1], case .bytes(let id) = parts[2],
+            let instance = InstanceID(id), case .unsigned(let incarnation) = parts[3],
+            case .text(let runtime) = parts[4], case .text(let state) = parts[5],
+            case .text(let config) = parts[6], case .bool(let joins) = parts[9],
+            case .bool(let logs) = parts[10], case .text(let executable) = parts[11]
+        else { throw .unexpected(field: "start") }
+        var digest: [UInt8]?
+        if case .bytes(let bytes) = parts[7] { digest = bytes }
+        var path: String?
+        if case .text(let text) = parts[8] { path = text }
+        self.init(
+            configuration: configuration, instance: instance, incarnation: incarnation,
+            runtimeFolder: runtime, stateFolder: state, configFolder: config, executableDigest: digest,
+            configurationPath: path, joins: joins, logsToStandardError: logs, executable: executable)
+    }
+}
+
+extension SidecarMessage {
+    package func encoded() -> [UInt8] {
+        switch self {
+        case .ready: CBOR.array([.unsigned(1)]).encoded()
+        case .failed(let why): CBOR.array([.unsigned(2), .text(why)]).encoded()
+        }
+    }
+
+    package init(canonical bytes: [UInt8]) throws(CBORError) {
+        guard case .array(let parts) = try CBOR(canonical: bytes) else {
+            throw .unexpected(field: "sidecar message")
+        }
+        switch (parts.first, parts.count) {
+        case (.unsigned(1), 1): self = .ready
+        case (.unsigned(2), 2):
+            guard case .text(let why) = parts[1] else { throw .unexpected(field: "failed") }
+            self = .failed(why)
+        default: throw .unexpected(field: "sidecar message")
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// Where mesh keeps its things. Pure: from a user id and the environment to folder names.
+
+/// The folders of one user's mesh. Sockets are short-lived and lie in `runtime`; keys, records and
+/// trust lie in `state`.
+package struct MeshPaths: Hashable, Sendable {
+    /// Sockets and instance folders; never a world-writable place.
+    package let runtime: String
+    /// Keys, trust bundles, records; 0700.
+    package let state: String
+    /// Node and user configuration.
+    package let config: String
+    /// Compiled configurations, by the hash of their file.
+    package let cache: String
+
+    package init(runtime: String, state: String, config: String, cache: String) {
+        self.runtime = runtime
+        self.state = state
+        self.config = config
+        self.cache = cache
+    }
+
+    /// - Parameters:
+    ///   - userID: the effective user id.
+    ///   - home: the user's home folder, or nil where there is none that is the user's own.
+    ///   - environment: looks a variable up; an empty value counts as absent.
+    ///   - isUsable: whether a folder exists (or its parent does and it can be made), belongs to the
+    ///     user, and is nobody else's to write. Asked of candidates in order.
+    package init(
+        userID: UInt32, home: String?, environment: (String) -> String?, isUsable: (String) -> Bool
+    ) {
+        func variable(_ name: String) -> String? {
+            environment(name).flatMap { $0.hasPrefix("/") ? $0 : nil }
+        }
+        if userID == 0 {
+            self.init(
+                runtime: variable("MESH_RUNTIME_DIR") ?? "/run/mesh",
+                state: variable("MESH_STATE_DIR") ?? "/var/lib/mesh",
+                config: variable("MESH_CONFIG_DIR") ?? "/etc/mesh", cache: "/var/cache/mesh")
+            return
+        }
+        let home = home ?? "/nonexistent"
+        let state =
+            variable("MESH_STATE_DIR")
+            ?? (variable("XDG_STATE_HOME") ?? home + "/.local/state") + "/mesh"
+        var runtime = variable("MESH_RUNTIME_DIR")
+        if runtime == nil, let session = variable("XDG_RUNTIME_DIR"), isUsable(session) {
+            runtime = session + "/mesh"
+        }
+        if runtime == nil {
+            for candidate in ["/run/user/\(userID)", "/run/mesh/user/\(userID)"]
+            where isUsable(candidate) {
+                runtime = candidate + "/mesh"
+                break
+            }
+        }
+        self.init(
+            runtime: runtime ?? state + "/run", state: state,
+            config: variable("MESH_CONFIG_DIR")
+                ?? (variable("XDG_CONFIG_HOME") ?? home + "/.config") + "/mesh",
+            cache: (variable("XDG_CACHE_HOME") ?? home + "/.cache") + "/mesh")
+    }
+
+    // MARK: Runtime
+
+    package var nodeFolder: String { runtime + "/node" }
+    package var topicsSocket: String { nodeFolder + "/topics.sock" }
+    package var issuerSocket: String { nodeFolder + "/issuer.sock" }
+    package var nodeLock: String { nodeFolder + "/lock" }
+    package var instancesFolder: String { runtime + "/instances" }
+
+    /// An instance's own folder: `admin.sock`, `config` (canonical form), `addresses`, `sidecar.log`,
+    /// `stack.log`. Named by the first 8 bytes of the instance id, which keeps socket paths short.
+    package func instanceFolder(_ instance: InstanceID) -> String {
+        instancesFolder + "/" + instance.bytes.prefix(8).hex
+    }
+
+    // MARK: State
+
+    package var trustFolder: String { state + "/trust" }
+    package var issuerFolder: String { state + "/issuer" }
+    package var tombstonesFolder: String { state + "/node" }
+
+    package func recordsFolder(_ workload: WorkloadName) -> String {
+        "\(state)/records/\(workload.namespace)/\(workload.name)"
+    }
+
+    package func recordsFile(_ workload: WorkloadName, _ instance: InstanceID) -> String {
+        "\(recordsFolder(workload))/\(instance).jsonl"
+    }
+}
+
+extension MeshPaths {
+    package static let adminSocketName = "admin.sock"
+    package static let configurationName = "config"
+    package static let addressesName = "addresses"
+    package static let sidecarLogName = "sidecar.log"
+    package static let stackLogName = "stack.log"
+}
