@@ -78,5 +78,7 @@ let package = Package(
         // Tests mirror the sources.
         .testTarget(
             name: "SidecarProtocolTests", dependencies: ["SidecarProtocol"], swiftSettings: house),
+        // The rules of the house, as tests.
+        .testTarget(name: "TidyTests", swiftSettings: house),
     ]
 )
