@@ -80,5 +80,8 @@ let package = Package(
             name: "SidecarProtocolTests", dependencies: ["SidecarProtocol"], swiftSettings: house),
         // The rules of the house, as tests.
         .testTarget(name: "TidyTests", swiftSettings: house),
+        .testTarget(
+            name: "MeshCommandTests", dependencies: ["MeshCommand", "SidecarProtocol"],
+            swiftSettings: house),
     ]
 )

@@ -3,4 +3,15 @@ package enum Limits {
     package static let cborDepthMaximum = 8
     /// A name of a workload or namespace: one DNS label.
     package static let nameBytesMaximum = 63
+
+    // MARK: Configuration
+
+    /// A config file.
+    package static let configurationBytesMaximum = 65_536
+    /// Entries of one list of a config file.
+    package static let configurationListMaximum = 256
+    /// The text of a workload's version.
+    package static let versionBytesMaximum = 64
+    /// `sun_path` of Linux, less its closing zero.
+    package static let socketPathBytesMaximum = 107
 }

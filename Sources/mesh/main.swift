@@ -1,1 +1,3 @@
+import MeshCommand
 
+MeshProcess.run()

@@ -1,0 +1,35 @@
+// The operator's command: one verb a file, in a folder a noun.
+
+import ArgumentParser
+import Glibc
+
+/// The process of the `mesh` command.
+package enum MeshProcess {
+    /// Runs the verb that the arguments name, and ends the process.
+    package static func run() -> Never {
+        do {
+            var command = try Mesh.parseAsRoot()
+            try command.run()
+            exit(0)
+        } catch let complaint as Complaint {
+            StandardError.write("mesh: \(complaint)\n")
+            exit(complaint.exitCode)
+        } catch let failure as ConfigurationFailure {
+            StandardError.write("\(failure)\n")
+            exit(2)
+        } catch {
+            Mesh.exit(withError: error)
+        }
+    }
+}
+
+struct Mesh: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mesh",
+        abstract: "See and steer the mesh of this host.",
+        discussion: """
+            Exit codes: 0 done; 1 not so, or failed; 2 a config file is wrong; 64 wrong use of this command.
+            """,
+        version: MeshVersion.text,
+        subcommands: [Config.self, Version.self])
+}
