@@ -1,5 +1,9 @@
 // What Swift can't reach on Linux: variadic calls, macros with casts, calls outside glibc's module map.
-// Each function says which of these is its reason. Errors are -1 with errno, as in libc.
+// Each header says which of these is its reason. Errors are -1 with errno, as in libc.
 #pragma once
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "descriptors.h"
+#include "namespaces.h"
+#include "processes.h"

@@ -1,0 +1,35 @@
+// Processes. fork(2) is hidden from Swift, prctl(2) is variadic.
+#pragma once
+#include <signal.h>
+#include <sys/types.h>
+
+/// fork(2), for processes that are single-threaded.
+pid_t mesh_fork(void);
+
+/// The caller gets `signal` when its parent dies. A change of credentials clears it.
+int mesh_set_parent_death_signal(int signal);
+
+int mesh_set_dumpable(int is_dumpable);
+
+int mesh_set_no_new_privileges(void);
+
+/// Empties the bounding set, so that no exec gives a capability again.
+int mesh_drop_bounding_set(void);
+
+/// Every signal to its default action, but those in `ignored`, and the mask to `mask`.
+void mesh_reset_signals(const sigset_t *mask, const sigset_t *ignored);
+
+/// What signalfd(2) delivered, as Swift can read it.
+struct mesh_signal {
+    int number;
+    int code;
+    int process;
+    /// The value of sigqueue(3).
+    long value;
+};
+
+/// Reads one signal from a signalfd; 0, or -1 with errno.
+int mesh_read_signal(int descriptor, struct mesh_signal *signal);
+
+/// sigqueue(3), whose union argument Swift can't build.
+int mesh_queue_signal(pid_t process, int signal, long value);

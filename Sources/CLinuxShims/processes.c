@@ -1,0 +1,60 @@
+#define _GNU_SOURCE
+#include "processes.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+pid_t mesh_fork(void) { return fork(); }
+
+int mesh_set_parent_death_signal(int signal) { return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0); }
+
+int mesh_set_dumpable(int is_dumpable) { return prctl(PR_SET_DUMPABLE, is_dumpable, 0, 0, 0); }
+
+int mesh_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
+
+int mesh_drop_bounding_set(void) {
+    // A newer kernel may know more capabilities than these headers: it says where the list ends.
+    for (int capability = 0; capability < 64; capability++) {
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
+            return errno == EINVAL ? 0 : -1;
+        }
+    }
+    return 0;
+}
+
+void mesh_reset_signals(const sigset_t *mask, const sigset_t *ignored) {
+    for (int signal = 1; signal < NSIG; signal++) {
+        if (signal == SIGKILL || signal == SIGSTOP) {
+            continue;
+        }
+        struct sigaction action = {0};
+        action.sa_handler = sigismember(ignored, signal) == 1 ? SIG_IGN : SIG_DFL;
+        sigaction(signal, &action, NULL);
+    }
+    sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+int mesh_read_signal(int descriptor, struct mesh_signal *signal) {
+    struct signalfd_siginfo info;
+    ssize_t size;
+    do {
+        size = read(descriptor, &info, sizeof info);
+    } while (size < 0 && errno == EINTR);
+    if (size != sizeof info) {
+        return -1;
+    }
+    signal->number = (int)info.ssi_signo;
+    signal->code = info.ssi_code;
+    signal->process = (int)info.ssi_pid;
+    signal->value = (long)info.ssi_ptr;
+    return 0;
+}
+
+int mesh_queue_signal(pid_t process, int signal, long value) {
+    union sigval payload = {.sival_ptr = (void *)value};
+    return sigqueue(process, signal, payload);
+}
