@@ -77,7 +77,8 @@ let package = Package(
 
         // Tests mirror the sources.
         .testTarget(
-            name: "SidecarProtocolTests", dependencies: ["SidecarProtocol"], swiftSettings: house),
+            name: "SidecarProtocolTests", dependencies: ["SidecarProtocol", "CSodium"],
+            swiftSettings: house),
         // The rules of the house, as tests.
         .testTarget(name: "TidyTests", swiftSettings: house),
         .testTarget(

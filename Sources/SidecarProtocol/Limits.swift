@@ -4,6 +4,11 @@ package enum Limits {
     /// A name of a workload or namespace: one DNS label.
     package static let nameBytesMaximum = 63
 
+    // MARK: Noise, identity, announcements
+
+    /// A Noise message, handshake or record (§3).
+    package static let noiseMessageBytesMaximum = 65_535
+
     // MARK: Configuration
 
     /// A config file.
