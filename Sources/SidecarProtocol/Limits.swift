@@ -19,4 +19,9 @@ package enum Limits {
     package static let versionBytesMaximum = 64
     /// `sun_path` of Linux, less its closing zero.
     package static let socketPathBytesMaximum = 107
+
+    // MARK: Node
+
+    /// One frame on the sockets of node and issuer. A registration carries several announcements.
+    package static let nodeFrameBytesMaximum = 65_536
 }

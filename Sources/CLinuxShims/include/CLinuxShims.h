@@ -7,3 +7,4 @@
 #include "descriptors.h"
 #include "namespaces.h"
 #include "processes.h"
+#include "peer_process.h"
