@@ -8,6 +8,23 @@ package enum Limits {
 
     /// A Noise message, handshake or record (§3).
     package static let noiseMessageBytesMaximum = 65_535
+    package static let certificateBytesMaximum = 1024
+    /// Labels of a certificate, its topics, and the name patterns of an issuer: of each.
+    package static let certificateListMaximum = 16
+    /// A label's name, a label's value.
+    package static let labelBytesMaximum = 63
+    package static let topicNameBytesMaximum = 255
+    /// The last moment of the year 9999, in milliseconds since 1970: the end of what a certificate says.
+    package static let wallTimeMaximum: UInt64 = 253_402_300_799_999
+    /// What a certificate's not-before lies ahead of its issue, for peers whose clocks are slow.
+    package static let certificateBackdating = MonotonicTime.Span.seconds(300)
+    package static let leafLifetime = MonotonicTime.Span.seconds(3600)
+    package static let issuerLifetime = MonotonicTime.Span.seconds(90 * 86_400)
+    /// What a peer's certificate is allowed; one's own is allowed none.
+    package static let peerClockSkew = MonotonicTime.Span.seconds(30)
+    /// Roots that a trust bundle holds at once.
+    package static let trustBundleRootsMaximum = 8
+    package static let trustBundleBytesMaximum = 9216
 
     // MARK: Configuration
 

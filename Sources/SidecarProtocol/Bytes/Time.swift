@@ -46,6 +46,17 @@ package struct WallTime: Hashable, Comparable, Sendable {
 
     package var seconds: Int64 { milliseconds / 1000 }
 
+    /// Stops at the ends of the scale, rather than run over them.
+    package static func + (time: WallTime, span: MonotonicTime.Span) -> WallTime {
+        let (sum, over) = time.milliseconds.addingReportingOverflow(Int64(span.milliseconds))
+        return WallTime(milliseconds: over ? .max : sum)
+    }
+
+    package static func - (time: WallTime, span: MonotonicTime.Span) -> WallTime {
+        let (difference, over) = time.milliseconds.subtractingReportingOverflow(Int64(span.milliseconds))
+        return WallTime(milliseconds: over ? .min : difference)
+    }
+
     package static func < (left: WallTime, right: WallTime) -> Bool {
         left.milliseconds < right.milliseconds
     }
