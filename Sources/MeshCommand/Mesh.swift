@@ -31,5 +31,8 @@ struct Mesh: ParsableCommand {
             Exit codes: 0 done; 1 not so, or failed; 2 a config file is wrong; 64 wrong use of this command.
             """,
         version: MeshVersion.text,
-        subcommands: [Config.self, Version.self])
+        subcommands: [
+            Status.self, Flows.self, Whois.self, Metrics.self, Reload.self, Shutdown.self, Config.self,
+            Version.self,
+        ])
 }

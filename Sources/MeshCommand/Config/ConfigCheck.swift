@@ -1,7 +1,7 @@
 import ArgumentParser
 import SidecarProtocol
 
-struct ConfigCheck: ParsableCommand {
+struct ConfigCheck: Verb {
     static let configuration = CommandConfiguration(
         commandName: "check", abstract: "Say what is wrong with a config file, a line each.",
         discussion: "Exit codes: 0 it can be used; 2 it can't.")
@@ -10,21 +10,24 @@ struct ConfigCheck: ParsableCommand {
 
     @Flag(help: "Answer in JSON.") var json = false
 
-    func run() throws {
-        let file = source.file
+    func answer() throws -> Answer {
         do throws(ConfigurationFailure) {
             let configuration = try source.compiled()
-            print(
-                json
-                    ? "{\"file\":\(JSON.text(file)),\"problems\":[]}"
-                    : "\(file): \(configuration.workload) is fine")
+            guard json else { return Answer(text: "\(source.file): \(configuration.workload) is fine\n") }
+            return Answer(text: "\(report([]))\n")
         } catch {
             guard json else { throw error }
-            let problems = error.problems.map {
-                "{\"line\":\($0.line),\"what\":\(JSON.text($0.error.what)),\"fix\":\(JSON.text($0.error.fix))}"
-            }
-            print("{\"file\":\(JSON.text(file)),\"problems\":[\(problems.joined(separator: ","))]}")
-            throw ExitCode(2)
+            return Answer(text: "\(report(error.problems))\n", exitCode: 2)
         }
+    }
+
+    private func report(_ problems: [ConfigurationProblem]) -> JSON {
+        let list = problems.map { problem in
+            JSON.object([
+                "line": .number(problem.line), "what": .text(problem.error.what),
+                "fix": .text(problem.error.fix),
+            ])
+        }
+        return .object(["file": .text(source.file), "problems": .list(list)])
     }
 }

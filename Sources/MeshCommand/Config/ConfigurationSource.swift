@@ -22,6 +22,12 @@ struct ConfigurationSource: ParsableArguments {
     static func compiled(
         _ file: String, _ trustDomain: String?
     ) throws(ConfigurationFailure) -> WorkloadConfiguration {
+        try compile(file, trustDomain).configuration
+    }
+
+    static func compile(
+        _ file: String, _ trustDomain: String?
+    ) throws(ConfigurationFailure) -> CompiledConfiguration {
         let bytes: [UInt8]
         do throws(Complaint) {
             // One byte more than may be read tells a file at the limit from a longer one.

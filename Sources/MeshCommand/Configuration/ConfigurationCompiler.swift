@@ -2,6 +2,12 @@
 
 import SidecarProtocol
 
+/// A configuration, and which keys its file names; the others have their defaults.
+package struct CompiledConfiguration {
+    package let configuration: WorkloadConfiguration
+    package let keys: Set<String>
+}
+
 package struct ConfigurationCompiler {
     /// The keys of a config file, in the order that they are printed.
     static let keys = [
@@ -12,6 +18,7 @@ package struct ConfigurationCompiler {
     /// One's own trust domain, where it is known.
     private let trustDomain: String?
     private var namespace = "default"
+    private var named: Set<String> = []
     private var problems: [ConfigurationProblem] = []
     /// The lines of each key's entries, for what `contradictions()` finds.
     private var lines: [String: [Int]] = [:]
@@ -22,14 +29,14 @@ package struct ConfigurationCompiler {
     ///   - trustDomain: one's own; without it, a name of three parts is refused.
     package static func compile(
         _ bytes: [UInt8], file: String, trustDomain: String? = nil
-    ) throws(ConfigurationFailure) -> WorkloadConfiguration {
+    ) throws(ConfigurationFailure) -> CompiledConfiguration {
         var compiler = ConfigurationCompiler(trustDomain: trustDomain)
         let configuration = compiler.configuration(bytes)
         guard let configuration, compiler.problems.isEmpty else {
             let sorted = compiler.problems.sorted { $0.line < $1.line }
             throw ConfigurationFailure(file: file, problems: Array(sorted.prefix(20)))
         }
-        return configuration
+        return CompiledConfiguration(configuration: configuration, keys: compiler.named)
     }
 
     private init(trustDomain: String?) { self.trustDomain = trustDomain }
@@ -54,6 +61,7 @@ package struct ConfigurationCompiler {
     ) throws(ConfigurationProblem) -> WorkloadConfiguration? {
         var values = try keyed(pairs, known: ConfigurationCompiler.keys, what: "a config file")
         try checkSchema(pairs.first, line: line)
+        named = Set(values.keys)
         values["mesh"] = nil
         if let value = values.removeValue(forKey: "namespace") {
             read { () throws(ConfigurationProblem) in

@@ -246,7 +246,7 @@ package enum ConfigurationGrammar {
         return text
     }
 
-    static func hostAndPort(_ text: String, fix: String) throws(ConfigurationError) -> (String, UInt16) {
+    package static func hostAndPort(_ text: String, fix: String) throws(ConfigurationError) -> (String, UInt16) {
         guard let colon = text.lastIndex(of: ":") else {
             throw ConfigurationError("\"\(text)\" has no port", fix: fix)
         }

@@ -61,11 +61,12 @@ import Testing
     func ownDomain() throws {
         let text = "mesh: 1\nworkload: web\ncalls: [example.org/default/db]"
         let read = try ConfigurationCompiler.compile(
-            Array(text.utf8), file: "web.yaml", trustDomain: "example.org")
+            Array(text.utf8), file: "web.yaml", trustDomain: "example.org"
+        ).configuration
         #expect(read.calls.map(\.target.description) == ["default/db"])
     }
 
     private func compile(_ text: String) throws -> WorkloadConfiguration {
-        try ConfigurationCompiler.compile(Array(text.utf8), file: "web.yaml")
+        try ConfigurationCompiler.compile(Array(text.utf8), file: "web.yaml").configuration
     }
 }

@@ -1,0 +1,108 @@
+import ArgumentParser
+import SidecarProtocol
+
+struct Reload: Verb {
+    static let configuration = CommandConfiguration(
+        abstract: "Take over what changed in a workload's config file, while it runs.",
+        discussion: """
+            accepts, calls and egress become what the file says, also where it leaves them out; flows that \
+            are no longer allowed end at once, the others go on. Keys that only a new start can change are \
+            kept where the file doesn't name them, and refused where it names another value.
+
+            Exit codes: 0 taken over; 1 refused, and the old configuration stays; 2 the file is wrong, and \
+            the old configuration stays.
+            """)
+
+    @Argument(help: "NAME, NAMESPACE/NAME or an instance's id.", completion: .workloads)
+    var workload: String
+
+    @Option(
+        name: .customLong("config"),
+        help: "The config file; the one that the workload was started with, without it.",
+        completion: .file(extensions: ["yaml", "yml"]))
+    var file: String?
+
+    @OptionGroup var domain: DomainOption
+    @OptionGroup var options: ReportOptions
+
+    func answer() throws -> Answer {
+        let instances = try Instance.named(workload, in: options.place.paths)
+        // All are compiled before the first is told: a wrong file must not reach half of them.
+        var bodies: [[UInt8]] = []
+        for instance in instances { bodies.append(try configuration(for: instance).encoded()) }
+        let results = AdminClient.ask(zip(instances, bodies).map { ($0.socket, .post("/reload", $1)) })
+        var outcomes = Outcomes(json: options.json)
+        for (instance, result) in zip(instances, results) {
+            switch result {
+            case .success(let answer) where answer.isOK:
+                let changed = answer.json?["changed"].list.compactMap(\.text) ?? []
+                outcomes.add(
+                    instance,
+                    changed.isEmpty ? "nothing changed" : "took over \(changed.joined(separator: ", "))",
+                    ["changed": .list(changed.map(JSON.text))])
+            case .success(let answer):
+                let reason = answer.text.isEmpty ? "status \(answer.status)" : answer.text
+                outcomes.fail(
+                    instance, "refused the configuration: \(reason)",
+                    fix: "the old one stays; correct the file, or start the workload anew")
+            case .failure(let failure):
+                outcomes.fail(
+                    instance, failure.description, fix: "the old configuration stays; see mesh status")
+            }
+        }
+        return outcomes.answer
+    }
+
+    private func configuration(for instance: Instance) throws -> WorkloadConfiguration {
+        let path = try file ?? Reload.path(of: instance)
+        let compiled = try ConfigurationSource.compile(path, domain.trustDomain)
+        guard compiled.configuration.workload.description == instance.workload else {
+            throw Complaint(
+                "\(path) is the configuration of \(compiled.configuration.workload), not of \(instance.workload)",
+                fix: "give the workload's own file by --config", exitCode: 2)
+        }
+        return compiled.onto(instance.configuration)
+    }
+
+    private static func path(of instance: Instance) throws(Complaint) -> String {
+        let answer: AdminAnswer
+        switch AdminClient.ask(instance.socket, .get("/config")) {
+        case .success(let success): answer = success
+        case .failure(let failure):
+            throw Complaint(
+                "\(instance.workload) (\(instance.label)) \(failure.description)", fix: "see mesh status")
+        }
+        guard let path = answer.json?["config_path"].text else {
+            throw Complaint(
+                "\(instance.workload) was started without a config file", fix: "give one by --config FILE")
+        }
+        guard path.hasPrefix("/") else {
+            throw Complaint(
+                "the config file of \(instance.workload), \(path), lies relative to a folder that isn't known",
+                fix: "give it by --config FILE")
+        }
+        return path
+    }
+}
+
+extension CompiledConfiguration {
+    /// This configuration, with the running one's values for those keys that only a new start can change
+    /// and that the file doesn't name: the command line gave them. The keys that permit something are the
+    /// file's alone, so that a line taken out of it takes the permission away.
+    func onto(_ running: WorkloadConfiguration?) -> WorkloadConfiguration {
+        guard let running else { return configuration }
+        var merged = configuration
+        if !keys.contains("version") { merged.version = running.version }
+        if !keys.contains("command") || merged.command.isEmpty { merged.command = running.command }
+        if !keys.contains("user") { merged.user = running.user }
+        if !keys.contains("serves"), merged.accepts.allSatisfy(\.ports.isEmpty) {
+            merged.serves = running.serves
+        }
+        if !keys.contains("datapath") { merged.datapath = running.datapath }
+        if !keys.contains("consistency") { merged.consistency = running.consistency }
+        if !keys.contains("sockets") { merged.sockets = running.sockets }
+        if !keys.contains("listen") { merged.listen = running.listen }
+        if !keys.contains("advertise") { merged.advertise = running.advertise }
+        return merged
+    }
+}
