@@ -18,7 +18,11 @@ package enum MeshProcess {
             StandardError.write("\(failure)\n")
             exit(2)
         } catch {
-            Mesh.exit(withError: error)
+            guard Mesh.exitCode(for: error) == .validationFailure else { Mesh.exit(withError: error) }
+            let message = Mesh.fullMessage(for: error)
+            let text = message.hasPrefix("Error: ") ? String(message.dropFirst("Error: ".count)) : message
+            StandardError.write("mesh: \(text)\n")
+            exit(64)
         }
     }
 }
@@ -32,7 +36,8 @@ struct Mesh: ParsableCommand {
             """,
         version: MeshVersion.text,
         subcommands: [
-            Status.self, Flows.self, Whois.self, Metrics.self, Reload.self, Shutdown.self, Config.self,
+            Status.self, Flows.self, Whois.self, Metrics.self, Check.self, Reload.self, Shutdown.self,
+            Config.self,
             Version.self,
         ])
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "clock.h"
 #include "descriptors.h"
 #include "namespaces.h"
 #include "processes.h"

@@ -246,7 +246,9 @@ package enum ConfigurationGrammar {
         return text
     }
 
-    package static func hostAndPort(_ text: String, fix: String) throws(ConfigurationError) -> (String, UInt16) {
+    package static func hostAndPort(_ text: String, fix: String) throws(ConfigurationError) -> (
+        String, UInt16
+    ) {
         guard let colon = text.lastIndex(of: ":") else {
             throw ConfigurationError("\"\(text)\" has no port", fix: fix)
         }
