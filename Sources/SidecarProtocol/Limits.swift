@@ -25,6 +25,14 @@ package enum Limits {
     /// Roots that a trust bundle holds at once.
     package static let trustBundleRootsMaximum = 8
     package static let trustBundleBytesMaximum = 9216
+    package static let announcementBytesMaximum = 600
+    package static let announcementEndpointsMaximum = 8
+    package static let announcementExtensionsMaximum = 8
+    package static let announcementLifeMaximum = MonotonicTime.Span.seconds(3600)
+    package static let tombstoneBytesMaximum = 256
+    /// Announcements of one registration: topics of one instance.
+    package static let registrationAnnouncementsMaximum = 16
+    package static let pathBytesMaximum = 4095
 
     // MARK: Configuration
 

@@ -43,5 +43,10 @@ package struct TopicID: Hashable, Sendable, CustomStringConvertible {
         bytes = BLAKE2b.hash(Array("mesh/1 topic\0".utf8) + Array(name.utf8), key: key.bytes, count: 16)
     }
 
+    /// Of the sidecars of a workload that serves.
+    package init(service workload: WorkloadName, discoveryKey: DiscoveryKey) {
+        self.init(name: TopicName.service(workload), key: discoveryKey)
+    }
+
     package var description: String { bytes.hex }
 }

@@ -1,0 +1,72 @@
+// The names that core and shell give to what both of them hold.
+
+/// A connection to or from a peer's sidecar. The core numbers those it dials, from 1; the shell numbers
+/// those it accepts, from `LinkID.firstAccepted`.
+package struct LinkID: Hashable, Comparable, Sendable {
+    package let number: UInt64
+    package init(number: UInt64) { self.number = number }
+    package static let firstAccepted = LinkID(number: 1 << 32)
+    package static func < (left: LinkID, right: LinkID) -> Bool { left.number < right.number }
+}
+
+/// A connection or UDP association of the workload, inside one sidecar. The shell numbers them from 1,
+/// in both directions, and never uses a number twice.
+package struct FlowHandle: Hashable, Comparable, Sendable {
+    package let number: UInt64
+    package init(number: UInt64) { self.number = number }
+    package static func < (left: FlowHandle, right: FlowHandle) -> Bool { left.number < right.number }
+}
+
+/// A question that the workload's resolver asked; the shell numbers them.
+package struct QueryID: Hashable, Sendable {
+    package let number: UInt64
+    package init(number: UInt64) { self.number = number }
+}
+
+/// A stream of a session: odd where the session's initiator opened it, even where its responder did.
+package struct StreamID: Hashable, Comparable, Sendable {
+    package let number: UInt32
+    package init(number: UInt32) { self.number = number }
+    package static func < (left: StreamID, right: StreamID) -> Bool { left.number < right.number }
+}
+
+/// An IPv4 (4 bytes) or IPv6 (16 bytes) address, in network order.
+package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
+    package let bytes: [UInt8]
+
+    package init?(_ bytes: [UInt8]) {
+        guard bytes.count == 4 || bytes.count == 16 else { return nil }
+        self.bytes = bytes
+    }
+
+    /// IPv4, from the number whose most significant byte is the first of the dotted form.
+    package init(v4 number: UInt32) {
+        bytes = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> UInt32($0)) }
+    }
+
+    package var v4: UInt32? {
+        bytes.count == 4 ? bytes.reduce(0) { $0 << 8 | UInt32($1) } : nil
+    }
+
+    package var description: String {
+        if bytes.count == 4 { return bytes.map { "\($0)" }.joined(separator: ".") }
+        return stride(from: 0, to: 16, by: 2)
+            .map { String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16) }
+            .joined(separator: ":")
+    }
+}
+
+/// An address and port of either protocol.
+package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
+    package var address: IPAddress
+    package var port: UInt16
+
+    package init(_ address: IPAddress, _ port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+
+    package var description: String {
+        address.bytes.count == 4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+    }
+}
