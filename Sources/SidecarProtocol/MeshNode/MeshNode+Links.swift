@@ -1,0 +1,242 @@
+// Sessions: heads, leases, verdicts.
+
+extension MeshNode {
+    mutating func established(_ id: LinkID, _ session: SessionPeer) {
+        guard !isStopping, let workload = session.certificate.identity?.workload else {
+            return drop(id, .untrusted)
+        }
+        if let other = rival(of: id, session) {
+            let loser = loser(between: id, session, and: other)
+            if loser == id { return drop(id, .duplicate) }
+            close(loser, .duplicate)
+        }
+        var link = Link(phase: .established, establishedAt: now.monotonic)
+        link.session = session
+        link.peer = Authorizer.Peer(
+            workload: workload, notAfter: session.certificate.peerNotAfter, head: nil,
+            leaseEnd: now.monotonic + Limits.lease)
+        links[id] = link
+        timers.set(.lease(id), at: now.monotonic + Limits.lease)
+        armExpiry(of: id)
+        stateHead(on: id)
+        if let callee = callees[workload], callee.link == nil || callee.link == id {
+            use(id, for: workload)
+        }
+        log(.info, "session with \(workload) established")
+    }
+
+    /// Another session with the same instance.
+    private func rival(of id: LinkID, _ session: SessionPeer) -> LinkID? {
+        links.first {
+            $0.key != id && $0.value.session?.certificate.instance == session.certificate.instance
+                && $0.value.session?.certificate.identity == session.certificate.identity
+        }?.key
+    }
+
+    /// Of two sessions dialled at once, the one dialled by the lower static key stays. An older one
+    /// gives way in any case: its peer wouldn't have dialled while it still had it.
+    private func loser(between new: LinkID, _ session: SessionPeer, and old: LinkID) -> LinkID {
+        guard let other = links[old], let otherSession = other.session, let credential else { return new }
+        if now.monotonic - other.establishedAt > Limits.simultaneousDial { return old }
+        func dialler(_ session: SessionPeer) -> [UInt8] {
+            session.isInitiator ? credential.staticKey.publicKey.bytes : session.staticKey.bytes
+        }
+        return dialler(otherSession).lexicographicallyPrecedes(dialler(session)) ? new : old
+    }
+
+    /// Refuses a session before it is in use.
+    private mutating func drop(_ id: LinkID, _ reason: CloseReason) {
+        effects.append(.closeLink(id, reason))
+        let name = dialledCallee(of: id)
+        links[id] = nil
+        guard let name else { return }
+        callees[name]?.link = nil
+        connect(name)
+    }
+
+    private func dialledCallee(of id: LinkID) -> WorkloadName? {
+        if case .dialling(let name)? = links[id]?.phase { return name }
+        return nil
+    }
+
+    /// `id` carries the flows to `name` from now on.
+    mutating func use(_ id: LinkID, for name: WorkloadName) {
+        guard let callee = callees[name] else { return }
+        callees[name]?.link = id
+        callees[name]?.failures = 0
+        callees[name]?.isWanted = true
+        timers.remove(.redial(name))
+        effects.append(.send(id, .calls(callee.interest)))
+    }
+
+    mutating func renewed(_ id: LinkID, _ session: SessionPeer) {
+        guard links[id]?.peer != nil else { return }
+        links[id]?.session = session
+        links[id]?.peer?.notAfter = session.certificate.peerNotAfter
+        armExpiry(of: id)
+        authorizer.raise()
+        redecide()
+    }
+
+    mutating func closed(_ id: LinkID, _ reason: CloseReason, _ detail: String) {
+        guard let link = links[id] else { return }
+        let name = dialledCallee(of: id) ?? link.peer?.workload
+        log(.info, "session with \(name?.description ?? "a peer") closed: \(reason.name) \(detail)")
+        forget(id, .sessionLost)
+    }
+
+    /// Ends a session that is in use, and everything on it.
+    mutating func close(_ id: LinkID, _ reason: CloseReason) {
+        effects.append(.send(id, .goodbye(reason)))
+        forget(id, reason == .duplicate ? .sessionLost : reason)
+        effects.append(.closeLink(id, reason))
+    }
+
+    private mutating func forget(_ id: LinkID, _ reason: CloseReason) {
+        guard let link = links[id] else { return }
+        for flow in link.flows.values.sorted() { cut(flow, reason, tellPeer: false) }
+        links[id] = nil
+        for timer in [Timer.lease(id), .headDue(id), .peerExpiry(id)] { timers.remove(timer) }
+        for (name, callee) in callees where callee.link == id {
+            callees[name]?.link = nil
+            callees[name]?.verdicts = nil
+            // Flows that were accepted but not yet opened go on waiting for the next session.
+            refreshListeners(of: name)
+            redial(name)
+        }
+    }
+
+    // MARK: Heads and leases
+
+    mutating func stateHead(on id: LinkID) {
+        guard links[id]?.peer != nil, let head = authorizer.standing?.head else { return }
+        effects.append(.send(id, .head(head)))
+        timers.set(.headDue(id), at: now.monotonic + Limits.lease / 3)
+    }
+
+    private mutating func heard(_ head: PolicyHead, on id: LinkID) {
+        let isChanged = links[id]?.peer?.head != nil && links[id]?.peer?.head != head
+        links[id]?.peer?.head = head
+        // Only an equal head renews the lease: permits need both ends to decide by one policy.
+        if head == authorizer.standing?.head {
+            links[id]?.peer?.leaseEnd = now.monotonic + Limits.lease
+            timers.set(.lease(id), at: now.monotonic + Limits.lease)
+        }
+        if isChanged {
+            authorizer.raise()
+            redecide()
+        }
+    }
+
+    mutating func leaseEnded(_ id: LinkID) {
+        guard let link = links[id] else { return }
+        log(.warning, "\(link.peer?.workload.description ?? "a peer") was silent for a lease, session closed")
+        close(id, .lease)
+    }
+
+    // MARK: Frames
+
+    mutating func received(_ frame: ControlFrame, on id: LinkID) {
+        guard links[id]?.peer != nil else { return }
+        switch frame {
+        case .head(let head): heard(head, on: id)
+        case .calls(let interest):
+            links[id]?.interest = interest
+            links[id]?.sentVerdicts = nil
+            sendVerdicts(on: id)
+        case .verdicts(let verdicts): heard(verdicts, on: id)
+        case .accepted(let stream): accepted(stream, on: id)
+        case .reset(let stream, let reason): resetByPeer(stream, reason, on: id)
+        case .goodbye(let reason):
+            log(.debug, "goodbye from \(links[id]?.peer?.workload.description ?? "a peer"): \(reason.name)")
+        case .open: log(.warning, "open frame outside inboundOpen, ignored")
+        }
+    }
+
+    // MARK: Verdicts, as callee
+
+    /// Tells the peer what it may do here, where that differs from what it was told last.
+    mutating func sendVerdicts(on id: LinkID) {
+        guard let link = links[id], let peer = link.peer, let interest = link.interest,
+            let head = authorizer.standing?.head
+        else { return }
+        let ports = portsNamed(by: interest).map { port in
+            let decision = authorizer.mayServe(peer.workload, port: port)
+            let verdict: Verdicts.Verdict =
+                decision.isAllowed ? (downPorts.contains(port) ? .down : .allow) : .deny
+            return Verdicts.Port(port: port, verdict: verdict, rule: decision.rule)
+        }
+        guard link.sentVerdicts?.ports != ports || link.sentVerdicts?.head != head else { return }
+        let verdicts = Verdicts(head: head, decisionEpoch: decisionEpoch.number, ports: ports)
+        links[id]?.sentVerdicts = verdicts
+        for port in ports where port.verdict == .deny {
+            recordDenied(port.port, rule: port.rule, on: id, .inbound, epoch: verdicts.decisionEpoch)
+        }
+        effects.append(.send(id, .verdicts(verdicts)))
+    }
+
+    private func portsNamed(by interest: CallInterest) -> [ServicePort] {
+        switch interest {
+        case .anyPort: return configuration.serves.sorted()
+        case .ports(let numbers):
+            return numbers.sorted().flatMap { number in
+                let served = configuration.serves.filter { $0.port == number }.sorted()
+                return served.isEmpty ? [ServicePort(number, .tcp)] : served
+            }
+        }
+    }
+
+    mutating func sendAllVerdicts() {
+        for id in links.keys.sorted() { sendVerdicts(on: id) }
+    }
+
+    // MARK: Verdicts, as caller
+
+    private mutating func heard(_ verdicts: Verdicts, on id: LinkID) {
+        guard let name = links[id]?.peer?.workload, let callee = callees[name], callee.link == id else {
+            return
+        }
+        let lost = Set((callee.verdicts?.ports ?? []).filter { $0.verdict != .deny }.map(\.port))
+        callees[name]?.verdicts = verdicts
+        for port in verdicts.ports where port.verdict == .deny && callee.interest.covers(port.port) {
+            recordDenied(port.port, rule: port.rule, on: id, .outbound, epoch: verdicts.decisionEpoch)
+        }
+        refreshListeners(of: name)
+        let stillOpen = Set(verdicts.ports.filter { $0.verdict != .deny }.map(\.port))
+        if !lost.isSubset(of: stillOpen) {
+            authorizer.raise()
+            redecide()
+        }
+        answerQueries(about: name)
+        startWaiting(for: name)
+    }
+
+    /// What the callee last said about `port`; nil where it said nothing.
+    func verdict(of name: WorkloadName, on port: ServicePort) -> Verdicts.Port? {
+        callees[name]?.verdicts?.ports.first { $0.port == port }
+    }
+
+    /// One record a denied port, session and decision epoch.
+    private mutating func recordDenied(
+        _ port: ServicePort, rule: String, on id: LinkID, _ direction: FlowDirection, epoch: UInt64
+    ) {
+        guard var link = links[id], let peer = link.peer?.workload else { return }
+        if link.deniedEpoch != epoch {
+            link.deniedEpoch = epoch
+            link.denied = []
+        }
+        let isNew = link.denied.insert(port).inserted
+        links[id] = link
+        guard isNew else { return }
+        // Of a flow that doesn't come about only the dialled port is known.
+        let own = ownAddress.map { Endpoint($0, direction == .inbound ? port.port : 0) }
+        let other = addresses?.address(of: peer).map {
+            Endpoint(IPAddress(v4: $0), direction == .outbound ? port.port : 0)
+        }
+        record(
+            .denied, direction: direction, port: port, workload: peer, link: id, flow: nil,
+            source: direction == .outbound ? own : other,
+            destination: direction == .outbound ? other : own, rule: rule, isAllowed: false,
+            reason: .policy, permit: nil, since: now.monotonic)
+    }
+}
