@@ -76,6 +76,13 @@ let package = Package(
         .executableTarget(name: "mesh", dependencies: ["MeshCommand"], swiftSettings: house),
 
         // Tests mirror the sources.
+        // The simulator: another shell over the core, on virtual time.
+        .target(
+            name: "Simulator", dependencies: ["SidecarProtocol"], path: "Tests/Simulator",
+            swiftSettings: house),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["SidecarProtocol", "Simulator"],
+            swiftSettings: house),
         .testTarget(
             name: "SidecarProtocolTests", dependencies: ["SidecarProtocol", "CSodium"],
             swiftSettings: house),
