@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 pid_t mesh_fork(void) { return fork(); }
@@ -16,14 +17,10 @@ int mesh_set_dumpable(int is_dumpable) { return prctl(PR_SET_DUMPABLE, is_dumpab
 
 int mesh_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 
-int mesh_drop_bounding_set(void) {
-    // A newer kernel may know more capabilities than these headers: it says where the list ends.
-    for (int capability = 0; capability < 64; capability++) {
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) {
-            return errno == EINVAL ? 0 : -1;
-        }
-    }
-    return 0;
+int mesh_drop_capabilities(void) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    return (int)syscall(SYS_capset, &header, none);
 }
 
 void mesh_reset_signals(const sigset_t *mask, const sigset_t *ignored) {
@@ -57,4 +54,8 @@ int mesh_read_signal(int descriptor, struct mesh_signal *signal) {
 int mesh_queue_signal(pid_t process, int signal, long value) {
     union sigval payload = {.sival_ptr = (void *)value};
     return sigqueue(process, signal, payload);
+}
+
+int mesh_execute(const char *file, char *const *arguments, char *const *environment) {
+    return execvpe(file, arguments, environment);
 }

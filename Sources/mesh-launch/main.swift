@@ -1,1 +1,3 @@
+import Launcher
 
+Launcher.run()

@@ -13,8 +13,9 @@ int mesh_set_dumpable(int is_dumpable);
 
 int mesh_set_no_new_privileges(void);
 
-/// Empties the bounding set, so that no exec gives a capability again.
-int mesh_drop_bounding_set(void);
+/// Gives up every capability. The bounding set stays: without it, programs with capabilities of their
+/// own, such as ping, couldn't even be executed.
+int mesh_drop_capabilities(void);
 
 /// Every signal to its default action, but those in `ignored`, and the mask to `mask`.
 void mesh_reset_signals(const sigset_t *mask, const sigset_t *ignored);
@@ -33,3 +34,6 @@ int mesh_read_signal(int descriptor, struct mesh_signal *signal);
 
 /// sigqueue(3), whose union argument Swift can't build.
 int mesh_queue_signal(pid_t process, int signal, long value);
+
+/// execvpe(3), which is outside glibc's module map; returns only to fail.
+int mesh_execute(const char *file, char *const *arguments, char *const *environment);

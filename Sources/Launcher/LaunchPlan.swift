@@ -1,0 +1,41 @@
+// Everything that a launch needs to know, gathered before anything is made.
+
+import Glibc
+import SidecarProtocol
+
+struct LaunchPlan {
+    var configuration: WorkloadConfiguration
+    /// The config file's real path.
+    var configurationFile: String?
+    var account: Account
+    var paths: MeshPaths
+    var identity: IdentityPlan
+    var ownAddress: UInt32
+    var masks: MaskPlan
+    var instance: InstanceID
+    var sidecar: String
+    /// The workload's environment.
+    var environment: [String]
+    var workingFolder: String?
+    var joins: Bool
+    var logsToStandardError: Bool
+    var notify: NotifyPlan?
+
+    var instanceFolder: String { paths.instanceFolder(instance) }
+
+    func sidecarStart(incarnation: UInt64, digest: [UInt8]?) -> SidecarStart {
+        SidecarStart(
+            configuration: configuration.encoded(), instance: instance, incarnation: incarnation,
+            runtimeFolder: paths.runtime, stateFolder: paths.state, configFolder: paths.config,
+            executableDigest: digest, configurationPath: configurationFile, joins: joins,
+            logsToStandardError: logsToStandardError, executable: sidecar)
+    }
+}
+
+/// Where the service manager hears from the workload, and where the workload believes it does.
+struct NotifyPlan {
+    /// $NOTIFY_SOCKET as the launcher found it.
+    var manager: String
+    /// The launcher's own socket, reachable for the workload at the same path.
+    var relay: String
+}

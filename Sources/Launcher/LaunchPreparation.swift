@@ -1,0 +1,165 @@
+// From the command line to a plan: config, user, folders, masks.
+
+import Glibc
+import SidecarProtocol
+
+struct LaunchPreparation {
+    let arguments: LaunchArguments
+    let programs: Programs
+
+    /// What runs, and for whom.
+    func configuration() throws(LaunchFailure) -> WorkloadConfiguration {
+        var file: WorkloadConfiguration?
+        if let path = arguments.configurationFile {
+            let account = Account.current()
+            file = try CompiledConfiguration.load(
+                path, paths: Folders.paths(for: account), account: account, programs: programs)
+        }
+        return try arguments.overrides.configuration(
+            over: file, command: arguments.command, suffix: LaunchPreparation.randomSuffix())
+    }
+
+    /// Becomes the user that the configuration names, where root may, and plans the launch as that user.
+    func plan(_ configuration: WorkloadConfiguration) throws(LaunchFailure) -> LaunchPlan {
+        try LaunchPreparation.refuseInheritedListeners()
+        try LaunchPreparation.findCommand(configuration.command[0])
+        if case .named(let name) = configuration.user, geteuid() == 0 {
+            try LaunchPreparation.become(name)
+        }
+        let account = Account.current()
+        let paths = Folders.paths(for: account)
+        try LaunchPreparation.makeFolders(paths, account)
+        let configurationFile = try arguments.configurationFile.map(LaunchPreparation.realPath)
+        let instance = InstanceID(LaunchPreparation.random(16))!
+        var plan = LaunchPlan(
+            configuration: configuration, configurationFile: configurationFile, account: account,
+            paths: paths,
+            identity: try IdentityPlan.choose(configuration.user, account: account),
+            ownAddress: OwnAddress.of(configuration.workload),
+            masks: try MaskPlan.survey(
+                configuration, configurationFile: configurationFile, paths: paths, account: account),
+            instance: instance, sidecar: try programs.own("mesh-sidecar"), environment: [],
+            workingFolder: LaunchPreparation.workingFolder(), joins: arguments.joins,
+            logsToStandardError: arguments.logsToStandardError)
+        plan.notify = Folders.environment("NOTIFY_SOCKET").map {
+            NotifyPlan(manager: $0, relay: plan.instanceFolder + "/notify.sock")
+        }
+        plan.addNameFiles()
+        plan.environment = LaunchPreparation.environment(plan)
+        return plan
+    }
+
+    /// An instance that root starts for a user has its folders in mesh's own places: a service's home is
+    /// often nowhere.
+    private static func become(_ name: String) throws(LaunchFailure) {
+        let account = try Account.named(name)
+        guard account.userID != 0 else { return }
+        for (top, variable) in [("/run/mesh", "MESH_RUNTIME_DIR"), ("/var/lib/mesh", "MESH_STATE_DIR")] {
+            try Folders.make(top, owner: 0, mode: 0o711, setting: variable)
+            try checked(chmod(top, 0o711), "can't open \(top) for \(name)")
+            try Folders.make(top + "/user", owner: 0, mode: 0o711, setting: variable)
+            let own = "\(top)/user/\(account.userID)"
+            if !Folders.exists(own) {
+                try checked(mkdir(own, 0o700), "can't make \(own)")
+                try checked(chown(own, account.userID, account.groupID), "can't give \(own) to \(name)")
+            }
+        }
+        try account.become()
+        setenv("MESH_RUNTIME_DIR", "/run/mesh/user/\(account.userID)/mesh", 1)
+        setenv("MESH_STATE_DIR", "/var/lib/mesh/user/\(account.userID)", 1)
+    }
+
+    private static func makeFolders(_ paths: MeshPaths, _ account: Account) throws(LaunchFailure) {
+        try Folders.make(paths.runtime, owner: account.userID, setting: "MESH_RUNTIME_DIR")
+        try Folders.make(paths.instancesFolder, owner: account.userID, setting: "MESH_RUNTIME_DIR")
+        try Folders.make(paths.state, owner: account.userID, setting: "MESH_STATE_DIR")
+        let longest = "\(paths.instancesFolder)/0123456789abcdef/\(MeshPaths.adminSocketName)"
+        guard longest.utf8.count <= Limits.socketPathBytesMaximum else {
+            throw LaunchFailure(
+                "the runtime folder \(paths.runtime) is too long for the sockets in it",
+                fix: "name a shorter one in MESH_RUNTIME_DIR")
+        }
+    }
+
+    private static func findCommand(_ name: String) throws(LaunchFailure) {
+        switch Programs.search(name) {
+        case .found: return
+        case .notExecutable(let path):
+            throw LaunchFailure(
+                "\(path) can't be executed", fix: "chmod +x it, or name a program",
+                exitCode: ExitCode.notExecutable)
+        case .notFound:
+            throw LaunchFailure(
+                "the command \(name) isn't found", fix: "install it, or give its path",
+                exitCode: ExitCode.notFound)
+        }
+    }
+
+    /// Listening sockets of a service manager would be a way around the sidecar.
+    private static func refuseInheritedListeners() throws(LaunchFailure) {
+        guard let count = Folders.environment("LISTEN_FDS"), count != "0" else { return }
+        if let owner = Folders.environment("LISTEN_PID"), owner != String(getpid()) { return }
+        throw LaunchFailure(
+            "LISTEN_FDS=\(count) hands over sockets of the host's network, which a workload can't have",
+            fix: "take the socket unit away, and let the program listen itself (--serve)")
+    }
+
+    private static func realPath(_ path: String) throws(LaunchFailure) -> String {
+        guard let real = realpath(path, nil) else {
+            throw LaunchFailure("can't find the config file \(path): \(errorText(errno))", fix: "")
+        }
+        defer { free(real) }
+        return String(cString: real)
+    }
+
+    private static func workingFolder() -> String? {
+        guard let path = getcwd(nil, 0) else { return nil }
+        defer { free(path) }
+        let text = String(cString: path)
+        // The kernel says "(unreachable)" of a folder outside the root.
+        return text.hasPrefix("/") ? text : nil
+    }
+
+    private static func environment(_ plan: LaunchPlan) -> [String] {
+        var variables: [String] = []
+        var next = environ
+        while let variable = next.pointee {
+            variables.append(String(cString: variable))
+            next += 1
+        }
+        func set(_ name: String, _ value: String) {
+            variables.removeAll { $0.hasPrefix(name + "=") }
+            variables.append("\(name)=\(value)")
+        }
+        if plan.configuration.consistency != .none { set("MESH_STATE_URL", "redis://state.mesh:6379") }
+        if let notify = plan.notify { set("NOTIFY_SOCKET", notify.relay) }
+        return variables
+    }
+
+    static func random(_ count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            // Up to 256 bytes come whole, and after the kernel has gathered enough.
+            filled = getentropy(buffer.baseAddress!, count) == 0 ? count : 0
+            precondition(filled == count, "getentropy(3) failed")
+        }
+    }
+
+    private static func randomSuffix() -> String {
+        let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789".utf8)
+        return String(decoding: random(6).map { letters[Int($0) % letters.count] }, as: UTF8.self)
+    }
+}
+
+extension LaunchPlan {
+    /// resolv.conf and hosts are written to the instance's folder, and seen at their usual places.
+    fileprivate mutating func addNameFiles() {
+        masks.binds.append(
+            MaskPlan.Bind(instanceFolder + "/resolv.conf", at: "/etc/resolv.conf", isReadOnly: true))
+        if Folders.exists("/etc/hosts") {
+            masks.binds.append(MaskPlan.Bind(instanceFolder + "/hosts", at: "/etc/hosts", isReadOnly: true))
+        }
+        if let notify {
+            masks.binds.append(MaskPlan.Bind(notify.relay, at: notify.relay, isReadOnly: false))
+        }
+    }
+}
