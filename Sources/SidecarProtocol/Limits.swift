@@ -50,37 +50,42 @@ package enum Limits {
     /// One frame on the sockets of node and issuer. A registration carries several announcements.
     package static let nodeFrameBytesMaximum = 65_536
 
-    // MARK: Userland stack
+    // MARK: Sessions: handshake
 
-    /// The data of a UDP datagram over IPv4: 65,535 less both headers.
+    /// From the first byte, or the connection, to an established session.
+    package static let handshakeSpan = MonotonicTime.Span.seconds(10)
+    /// Messages 2 and 3 of a handshake; a leaf and its chain have room several times over.
+    package static let handshakeMessageBytesMaximum = 8_192
+    /// Replaced static keys that still answer. A leaf lives twice as long as it stays the newest.
+    package static let replacedCredentialsMaximum = 4
+    /// After it, the session's keys are replaced by a new handshake inside the session.
+    package static let rekeySpan = MonotonicTime.Span.seconds(3_600)
+    /// Records under one key, in either direction, until a new handshake is begun. Noise ends at 2^64.
+    package static let rekeyRecordsMaximum: UInt64 = 1 << 40
+    /// A session hears of its peer, or asks it, this often.
+    package static let pingSpan = MonotonicTime.Span.seconds(15)
+    /// A session that has heard nothing for so long is lost.
+    package static let silenceSpan = MonotonicTime.Span.seconds(45)
+
+    // MARK: Sessions: records, frames, streams
+
+    /// A record with its two bytes of length.
+    package static let recordBytesMaximum = 65_535
+    package static let sessionStreamsMaximum = 16_384
+    package static let streamWindowInitialBytes = 256 << 10
+    package static let streamWindowMaximumBytes = 4 << 20
+    /// By how much the windows of one session may have grown, all together.
+    package static let sessionWindowGrowthBytesMaximum = 64 << 20
+    /// What one session holds for streams that aren't attached yet, all together.
+    package static let sessionHeldBytesMaximum = 16 << 20
+    /// What may wait for a peer that doesn't read. Payload stops far below; answers to its frames don't.
+    package static let linkUnsentBytesMaximum = 4 << 20
+    /// The largest payload that UDP over IPv4 carries.
     package static let datagramBytesMaximum = 65_507
-    /// A message between sidecar and userland stack: a datagram with its addresses.
-    package static let stackMessageBytesMaximum = datagramBytesMaximum + 32
-    /// Connections whose first segment waits for the sidecar's answer.
-    package static let stackHeldMaximum = 512
-    /// A first segment that is held: headers, and a little of fast open's data.
-    package static let stackHeldBytesMaximum = 2_048
-    /// How long the sidecar may take to answer at all.
-    package static let stackAnswerTime = MonotonicTime.Span.seconds(10)
-    /// How long a connection is held once the sidecar has said `wait`.
-    package static let stackWaitTime = MonotonicTime.Span.seconds(60)
-    /// Sockets of libslirp. It ends its process when it finds no descriptor, so this stays well below the
-    /// process's own limit, which is `stackDescriptorsSpare` higher.
-    package static let stackFlowsMaximum = 4_000
-    package static let stackDescriptorsSpare = 96
-    /// Entries of (address, port) that libslirp hands over to the sidecar; it searches them one by one.
-    package static let stackForwardsMaximum = 4_096
-    /// Permissions to leave the mesh.
-    package static let stackAllowancesMaximum = 4_096
-    /// UDP flows that leave the mesh, and how long one lasts without a datagram.
-    package static let stackAssociationsMaximum = 1_024
-    package static let associationIdleTime = MonotonicTime.Span.seconds(60)
-    /// Refused attempts that are counted together: kinds at once, and for how long.
-    package static let stackRefusalsMaximum = 64
-    package static let stackRefusalTime = MonotonicTime.Span.seconds(1)
-    /// Messages to the other end that wait for room in the socket.
-    package static let stackQueueMaximum = 1_024
-    package static let stackQueueBytesMaximum = 4 << 20
-    /// Frames to the workload that wait for room in the TAP.
-    package static let stackFramesMaximum = 1_024
+    /// Datagrams that wait on one association, in each direction; the oldest is dropped.
+    package static let waitingDatagramsMaximum = 64
+    /// Ports in one CALLS or VERDICTS; those beyond aren't stated, and so not allowed.
+    package static let statedPortsMaximum = 512
+    /// The rule's text in VERDICTS; longer ones are cut.
+    package static let ruleTextBytesMaximum = 96
 }

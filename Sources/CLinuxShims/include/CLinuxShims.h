@@ -6,7 +6,6 @@
 
 #include "clock.h"
 #include "descriptors.h"
-#include "namespace_probe.h"
 #include "namespaces.h"
 #include "processes.h"
 #include "peer_process.h"

@@ -65,3 +65,167 @@ package enum ControlFrame: Hashable, Sendable {
     case head(PolicyHead)
     case goodbye(CloseReason)
 }
+
+// MARK: - On the wire
+
+extension ControlFrame {
+    func encode(into pending: inout PendingFrames) {
+        switch self {
+        case .open(let stream, let open): pending.append(.open, stream, open.encoded)
+        case .accepted(let stream): pending.append(.accepted, stream)
+        case .reset(let stream, let reason): pending.append(.reset, stream, [reason.rawValue])
+        case .calls(let interest): pending.append(.calls, body: interest.item)
+        case .verdicts(let verdicts): pending.append(.verdicts, body: verdicts.item)
+        case .head(let head): pending.append(.head, body: head.item)
+        case .goodbye(let reason): pending.append(.goodbye, StreamID(number: 0), [reason.rawValue])
+        }
+    }
+
+    /// - Returns: nil for a frame of another kind.
+    static func decode(
+        _ type: FrameType, _ stream: StreamID, _ body: UnsafeRawBufferPointer
+    ) throws(SessionError) -> ControlFrame? {
+        do {
+            switch type {
+            case .open: return .open(stream, try FlowOpen(reading: body))
+            case .accepted: return .accepted(stream)
+            case .reset: return .reset(stream, try reason(body))
+            case .calls: return .calls(try CallInterest(item(body)))
+            case .verdicts: return .verdicts(try Verdicts(item(body)))
+            case .head: return .head(try PolicyHead(frame: item(body)))
+            case .goodbye: return .goodbye(try reason(body))
+            case .data, .datagram, .end, .credit, .ping, .pong, .rekey1, .rekey2, .rekey3, .rekeyed:
+                return nil
+            }
+        } catch { throw .malformedFrame(type: type.rawValue) }
+    }
+
+    private static func item(_ body: UnsafeRawBufferPointer) throws(CBORError) -> CBOR {
+        try CBOR(canonical: Array(body))
+    }
+
+    /// A reason that a newer version has added reads as the plainest one.
+    private static func reason(_ body: UnsafeRawBufferPointer) throws(CBORError) -> CloseReason {
+        guard let first = body.first else { throw .truncated(at: 0) }
+        return CloseReason(rawValue: first) ?? .sessionLost
+    }
+}
+
+extension PendingFrames {
+    fileprivate mutating func append(_ type: FrameType, body: CBOR) {
+        append(type, StreamID(number: 0), body.encoded())
+    }
+}
+
+extension FlowOpen {
+    /// Protocol 1, port 2, source port 2.
+    fileprivate var encoded: [UInt8] {
+        var out: [UInt8] = [port.protocol.rawValue]
+        out.appendBigEndian(port.port)
+        out.appendBigEndian(sourcePort)
+        return out
+    }
+
+    fileprivate init(reading body: UnsafeRawBufferPointer) throws(CBORError) {
+        guard body.count >= 5 else { throw .truncated(at: body.count) }
+        self.init(
+            port: ServicePort(
+                body.bigEndian(at: 1, as: UInt16.self), try FlowProtocol(number: body[0])),
+            sourcePort: body.bigEndian(at: 3, as: UInt16.self))
+    }
+}
+
+extension FlowProtocol {
+    fileprivate init(number: UInt8) throws(CBORError) {
+        guard let known = FlowProtocol(rawValue: number) else { throw .unexpected(field: "protocol") }
+        self = known
+    }
+}
+
+extension CallInterest {
+    /// Null for any port, else the list.
+    fileprivate var item: CBOR {
+        switch self {
+        case .anyPort: .null
+        case .ports(let ports):
+            .array(ports.prefix(Limits.statedPortsMaximum).map { .unsigned(UInt64($0)) })
+        }
+    }
+
+    fileprivate init(_ item: CBOR) throws(CBORError) {
+        switch item {
+        case .null: self = .anyPort
+        case .array(let items):
+            guard items.count <= Limits.statedPortsMaximum else { throw .unexpected(field: "ports") }
+            var ports: [UInt16] = []
+            for item in items {
+                guard case .unsigned(let number) = item, let port = UInt16(exactly: number) else {
+                    throw .unexpected(field: "port")
+                }
+                ports.append(port)
+            }
+            self = .ports(ports)
+        default: throw .unexpected(field: "calls")
+        }
+    }
+}
+
+extension PolicyHead {
+    /// Epoch, hash.
+    fileprivate var item: CBOR { .array([.unsigned(epoch), .bytes(hash)]) }
+
+    fileprivate init(frame item: CBOR) throws(CBORError) {
+        guard case .array(let items) = item, items.count >= 2, case .unsigned(let epoch) = items[0],
+            case .bytes(let hash) = items[1], let head = PolicyHead(epoch: epoch, hash: hash)
+        else { throw .unexpected(field: "head") }
+        self = head
+    }
+}
+
+extension Verdicts {
+    /// Head, decision epoch, ports: each port, protocol, verdict, rule.
+    fileprivate var item: CBOR {
+        .array([
+            head.item, .unsigned(decisionEpoch),
+            .array(
+                ports.prefix(Limits.statedPortsMaximum).map {
+                    .array([
+                        .unsigned(UInt64($0.port.port)), .unsigned(UInt64($0.port.protocol.rawValue)),
+                        .unsigned(UInt64($0.verdict.rawValue)), .text($0.rule.cut),
+                    ])
+                }),
+        ])
+    }
+
+    fileprivate init(_ item: CBOR) throws(CBORError) {
+        guard case .array(let items) = item, items.count >= 3, case .unsigned(let epoch) = items[1],
+            case .array(let ports) = items[2], ports.count <= Limits.statedPortsMaximum
+        else { throw .unexpected(field: "verdicts") }
+        self.init(head: try PolicyHead(frame: items[0]), decisionEpoch: epoch, ports: [])
+        for port in ports { self.ports.append(try Port(port)) }
+    }
+}
+
+extension Verdicts.Port {
+    fileprivate init(_ item: CBOR) throws(CBORError) {
+        guard case .array(let items) = item, items.count >= 4, case .unsigned(let number) = items[0],
+            let port = UInt16(exactly: number), case .unsigned(let ip) = items[1],
+            let ip = UInt8(exactly: ip), case .unsigned(let raw) = items[2],
+            let raw = UInt8(exactly: raw), case .text(let rule) = items[3],
+            rule.utf8.count <= Limits.ruleTextBytesMaximum
+        else { throw .unexpected(field: "port") }
+        // What a newer version says of a port, and we can't read, isn't permission.
+        self.init(
+            port: ServicePort(port, try FlowProtocol(number: ip)),
+            verdict: Verdicts.Verdict(rawValue: raw) ?? .deny, rule: rule)
+    }
+}
+
+extension String {
+    fileprivate var cut: String {
+        guard utf8.count > Limits.ruleTextBytesMaximum else { return self }
+        var text = self
+        while text.utf8.count > Limits.ruleTextBytesMaximum { text.removeLast() }
+        return text
+    }
+}

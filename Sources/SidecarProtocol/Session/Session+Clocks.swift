@@ -1,0 +1,100 @@
+// Deadlines of a session, and the round trip.
+
+struct SessionClocks {
+    private let isInitiator: Bool
+    /// The handshake, first or repeated, must be over by then.
+    private(set) var handshakeDeadline: MonotonicTime?
+    private(set) var rekeyDue: MonotonicTime?
+    private(set) var lastHeard: MonotonicTime
+    private(set) var pingDue: MonotonicTime?
+    /// The ping that waits for its answer.
+    private var pinged: (number: UInt64, at: MonotonicTime)?
+    private var pingCount: UInt64 = 0
+    private(set) var roundTrip: MonotonicTime.Span?
+
+    init(start: MonotonicTime, isInitiator: Bool) {
+        self.isInitiator = isInitiator
+        lastHeard = start
+        handshakeDeadline = start + Limits.handshakeSpan
+    }
+
+    mutating func established(at now: MonotonicTime) {
+        lastHeard = now
+        rekeyed(at: now)
+    }
+
+    mutating func rekeyBegan(at now: MonotonicTime) {
+        handshakeDeadline = now + Limits.silenceSpan
+        rekeyDue = nil
+    }
+
+    /// The responder waits a little longer, so that the two don't begin together.
+    mutating func rekeyed(at now: MonotonicTime) {
+        handshakeDeadline = nil
+        rekeyDue = now + Limits.rekeySpan + (isInitiator ? .seconds(0) : .seconds(60))
+    }
+
+    mutating func heard(at now: MonotonicTime) { lastHeard = now }
+
+    mutating func nextPing(at now: MonotonicTime) -> UInt64 {
+        pingDue = now + Limits.pingSpan
+        pingCount &+= 1
+        if pinged == nil { pinged = (pingCount, now) }
+        return pingCount
+    }
+
+    mutating func answered(_ number: UInt64, at now: MonotonicTime) {
+        guard let ping = pinged, ping.number == number else { return }
+        pinged = nil
+        roundTrip = now - ping.at
+    }
+
+    var next: MonotonicTime? {
+        var next = handshakeDeadline
+        for deadline in [rekeyDue, pingDue] {
+            if let deadline { next = min(next ?? deadline, deadline) }
+        }
+        return next
+    }
+}
+
+extension Session {
+    /// When `passTime` wants to be called next.
+    package var nextDeadline: MonotonicTime? { clocks.next }
+
+    /// Does what is due. Throws where the peer was given its time and didn't use it.
+    package mutating func passTime(at now: Now) throws(SessionError) {
+        let time = now.monotonic
+        if let deadline = clocks.handshakeDeadline, deadline <= time {
+            phase = .failed
+            throw .handshakeTimeout
+        }
+        guard isEstablished else { return }
+        guard time - clocks.lastHeard < Limits.silenceSpan else {
+            phase = .failed
+            throw .silence
+        }
+        if let due = clocks.pingDue, due <= time { appendPing(at: time) }
+        if let due = clocks.rekeyDue, due <= time { beginRekey(at: time) }
+        if let transport,
+            max(transport.send.nonce, transport.receive.nonce) >= rekeyRecordsMaximum
+        {
+            beginRekey(at: time)
+        }
+    }
+
+    mutating func appendPing(at now: MonotonicTime) {
+        let number = clocks.nextPing(at: now)
+        withUnsafeBytes(of: number.bigEndian) { pending.append(.ping, StreamID(number: 0), $0) }
+    }
+
+    mutating func readPing(_ body: UnsafeRawBufferPointer) throws(SessionError) {
+        guard body.count == 8 else { throw .malformedFrame(type: FrameType.ping.rawValue) }
+        pending.append(.pong, StreamID(number: 0), body)
+    }
+
+    mutating func readPong(_ body: UnsafeRawBufferPointer, at now: MonotonicTime) throws(SessionError) {
+        guard body.count == 8 else { throw .malformedFrame(type: FrameType.pong.rawValue) }
+        clocks.answered(body.bigEndian(at: 0, as: UInt64.self), at: now)
+    }
+}

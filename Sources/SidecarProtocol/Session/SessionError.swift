@@ -1,0 +1,45 @@
+/// Why a session ends before its time. Whatever a peer sends can lead here, and to nothing worse.
+package enum SessionError: Error, Equatable, Sendable {
+    /// The first bytes aren't a preamble of mesh/1.
+    case malformedPreamble
+    /// The preamble's tag wasn't made with any of our static keys.
+    case wrongPreambleTag
+    /// The preamble names another trust domain.
+    case otherDomain
+    /// The version that the peer chose isn't the highest in common.
+    case version(chosen: UInt8, peer: ClosedRange<UInt8>)
+    /// No version is in common.
+    case noCommonVersion(peer: ClosedRange<UInt8>)
+    /// A message of the handshake can't be read or written.
+    case handshake(NoiseError)
+    case handshakePayload(CBORError)
+    /// The peer's certificates don't verify.
+    case untrusted(String)
+    /// The certificate is in order, but it's another workload's.
+    case otherIdentity(expected: String, found: String)
+    case handshakeTimeout
+    /// The length of a record, or of a handshake's message, is impossible.
+    case recordLength(Int)
+    /// A record isn't authentic: a bit was changed, or records were lost, repeated or reordered.
+    case record(NoiseError)
+    case truncatedFrame
+    case unknownFrame(type: UInt8)
+    case malformedFrame(type: UInt8)
+    /// A frame on a stream that the peer never opened, or can't open.
+    case unexpectedStream(StreamID)
+    case creditExceeded(StreamID)
+    /// A frame of a re-handshake that nothing led to, or that isn't the last of its record.
+    case unexpectedRekey
+    case silence
+
+    package var closeReason: CloseReason {
+        switch self {
+        case .untrusted, .otherIdentity, .wrongPreambleTag, .otherDomain: .untrusted
+        case .handshakeTimeout, .silence: .sessionLost
+        case .malformedPreamble, .version, .noCommonVersion, .handshake, .handshakePayload, .recordLength,
+            .record, .truncatedFrame, .unknownFrame, .malformedFrame, .unexpectedStream, .creditExceeded,
+            .unexpectedRekey:
+            .protocolError
+        }
+    }
+}
