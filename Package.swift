@@ -86,6 +86,15 @@ let package = Package(
         .testTarget(
             name: "SidecarProtocolTests", dependencies: ["SidecarProtocol", "CSodium"],
             swiftSettings: house),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: ["SidecarProtocol", "Transport"] + nio, swiftSettings: house),
+        .testTarget(
+            name: "SidecarTests",
+            dependencies: [
+                "Sidecar", "SidecarProtocol", "Transport", "CLinuxShims",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio, swiftSettings: house),
         // The rules of the house, as tests.
         .testTarget(name: "TidyTests", swiftSettings: house),
         .testTarget(

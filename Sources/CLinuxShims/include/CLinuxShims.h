@@ -9,3 +9,4 @@
 #include "namespaces.h"
 #include "processes.h"
 #include "peer_process.h"
+#include "sidecar.h"
