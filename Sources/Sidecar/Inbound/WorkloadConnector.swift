@@ -1,0 +1,136 @@
+// The way into the workload: connections to the ports that it serves.
+
+import Glibc
+import NIOCore
+import SidecarProtocol
+import Transport
+
+/// One attempt to connect to the workload, over one or more routes.
+///
+/// A route is a namespace, the address that the workload shall see, and the one that it may listen on.
+/// The next one is tried only when the kernel refused the connection: nothing listens there. On one
+/// machine a connection is made inside connect(2), or nearly so, and the second call says so; a full
+/// backlog is the exception, for which the socket is asked again, ever later.
+final class WorkloadConnector {
+    struct Route {
+        var kind: SocketKind
+        var source: Endpoint
+        var destination: Endpoint
+    }
+
+    enum Outcome {
+        /// A connected socket, which the receiver owns.
+        case connected(Int32)
+        case failed(CloseReason)
+    }
+
+    private let loop: any EventLoop
+    private let sockets: NamespaceThread
+    private var routes: ArraySlice<Route>
+    private let deadline: NIODeadline
+    private var retry: Scheduled<Void>?
+    private var pending: Int32 = -1
+    /// Nil once called, or cancelled.
+    private var completion: ((Outcome) -> Void)?
+
+    init(
+        routes: [Route], loop: any EventLoop, sockets: NamespaceThread,
+        completion: @escaping (Outcome) -> Void
+    ) {
+        self.routes = routes[...]
+        self.loop = loop
+        self.sockets = sockets
+        self.completion = completion
+        deadline = .now() + .seconds(10)
+    }
+
+    /// Calls the completion, at once where the workload is quick.
+    func start() {
+        while let route = routes.popFirst() {
+            do {
+                switch try open(route) {
+                case .connected(let socket): return complete(.connected(socket))
+                case .refused: continue
+                case .pending(let socket): return wait(for: socket, route, delay: .microseconds(200))
+                case .unreachable: return complete(.failed(.unreachable))
+                }
+            } catch {
+                return complete(.failed(.limit))
+            }
+        }
+        complete(.failed(.workloadRefused))
+    }
+
+    func cancel() {
+        completion = nil
+        retry?.cancel()
+        if pending >= 0 { RawSocket.abort(pending) }
+        pending = -1
+    }
+
+    private func complete(_ outcome: Outcome) {
+        let call = completion
+        completion = nil
+        call?(outcome)
+    }
+
+    // MARK: One route
+
+    private enum Attempt {
+        case connected(Int32)
+        case refused
+        case pending(Int32)
+        case unreachable
+    }
+
+    /// From the caller's own port where it is free, else from any.
+    private func open(_ route: Route) throws(SystemError) -> Attempt {
+        if route.source.port != 0 {
+            let attempt = try open(route, from: route.source)
+            if let attempt { return attempt }
+        }
+        return try open(route, from: Endpoint(route.source.address, 0)) ?? .unreachable
+    }
+
+    /// Nil where `source` can't be used.
+    private func open(_ route: Route, from source: Endpoint) throws(SystemError) -> Attempt? {
+        let socket = try sockets.take(route.kind)
+        var code = RawSocket.bind(socket, to: source)
+        if code == 0 {
+            code = RawSocket.connect(socket, to: route.destination)
+            if code == EINPROGRESS { code = RawSocket.connect(socket, to: route.destination) }
+        }
+        switch code {
+        case 0, EISCONN: return .connected(socket)
+        case EALREADY, EINPROGRESS: return .pending(socket)
+        default: close(socket)
+        }
+        switch code {
+        case EADDRINUSE, EADDRNOTAVAIL, EACCES: return nil
+        case ECONNREFUSED: return .refused
+        default: return .unreachable
+        }
+    }
+
+    private func wait(for socket: Int32, _ route: Route, delay: TimeAmount) {
+        pending = socket
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        retry = loop.scheduleTask(in: delay) { bound.value.ask(socket, route, delay: delay) }
+    }
+
+    private func ask(_ socket: Int32, _ route: Route, delay: TimeAmount) {
+        pending = -1
+        switch RawSocket.connect(socket, to: route.destination) {
+        case 0, EISCONN: complete(.connected(socket))
+        case EALREADY where .now() < deadline, EINPROGRESS where .now() < deadline:
+            let next = min(delay.nanoseconds * 2, 50_000_000)
+            wait(for: socket, route, delay: .nanoseconds(next))
+        case ECONNREFUSED:
+            close(socket)
+            start()
+        default:
+            close(socket)
+            complete(.failed(.unreachable))
+        }
+    }
+}

@@ -1,0 +1,277 @@
+// The one thread beside the event loop: it reads the launcher's socket, makes sockets inside the
+// workload's network namespaces, and learns of steps of the wall clock.
+//
+// Theory of operation
+//
+//   A socket belongs to the network namespace that its maker's thread is in, for good; bind, connect and
+//   listen don't look at the thread any more. The event loop must stay in the host's namespace, where
+//   peers are, and an ordinary user can't enter that one again after leaving it. So this thread alone
+//   moves, between M (the mesh side) and W (the workload's), and keeps a stock of blank sockets, which
+//   the event loop takes without waiting; it waits only when the stock is empty, for one socket(2).
+//
+//          launcher's socket ──┐
+//       requests to refill ────┼── poll ── messages and clock steps go to the event loop
+//            clock timer ──────┘          sockets go into the stock
+//
+//   Everything shared is in `stock`, under its lock.
+
+import CLinuxShims
+import Glibc
+import SidecarProtocol
+import Transport
+
+/// A kind of blank socket, and where it lives.
+struct SocketKind: Hashable, Sendable {
+    enum Place: Hashable, Sendable { case mesh, workload }
+    var place: Place
+    var `protocol`: FlowProtocol
+    var isIPv6 = false
+
+    static let meshTCP = SocketKind(place: .mesh, protocol: .tcp)
+    static let meshUDP = SocketKind(place: .mesh, protocol: .udp)
+    static let workloadTCP = SocketKind(place: .workload, protocol: .tcp)
+    static let workloadUDP = SocketKind(place: .workload, protocol: .udp)
+}
+
+/// What the thread tells the event loop.
+enum NamespaceEvent: Sendable {
+    /// The namespaces' sockets can be had once `network` has come. Its descriptors belong to the thread,
+    /// but for the TAP's, which is given here.
+    case message(LauncherMessage, tap: Int32?)
+    /// The launcher is gone.
+    case launcherEnded
+    case clockStepped
+    case failed(String)
+}
+
+final class NamespaceThread: Sendable {
+    private let launcher: Int32
+    private let stock = SocketStock()
+    private let report: @Sendable (NamespaceEvent) -> Void
+
+    /// - Parameters:
+    ///   - launcher: the SEQPACKET socket.
+    ///   - report: called on the new thread.
+    init(launcher: Int32, report: @escaping @Sendable (NamespaceEvent) -> Void) {
+        self.launcher = launcher
+        self.report = report
+    }
+
+    func start() throws(SystemError) {
+        try startThread(named: "mesh-namespaces") { self.run() }
+    }
+
+    /// A blank, non-blocking socket, which the caller owns.
+    func take(_ kind: SocketKind) throws(SystemError) -> Int32 { try stock.take(kind) }
+
+    // MARK: On the thread
+
+    private func run() {
+        let clock = mesh_clock_step_descriptor()
+        var sources = [
+            pollfd(fd: launcher, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: stock.requests, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: clock, events: Int16(POLLIN), revents: 0),
+        ]
+        var maker = SocketMaker()
+        while true {
+            guard poll(&sources, nfds_t(sources.count), -1) >= 0 || errno == EINTR else {
+                return report(.failed("\(SystemError("poll"))"))
+            }
+            if sources[2].revents != 0, stepped(clock) { report(.clockStepped) }
+            if sources[1].revents != 0 { stock.drainRequests() }
+            if sources[0].revents != 0, !receive(&maker) {
+                sources[0].fd = -1
+                sources[0].revents = 0
+            }
+            stock.refill(&maker)
+        }
+    }
+
+    /// False when nothing more will come.
+    private func receive(_ maker: inout SocketMaker) -> Bool {
+        var bytes = [UInt8](repeating: 0, count: Limits.launcherMessageBytesMaximum)
+        var descriptors = [Int32](repeating: -1, count: 4)
+        var count = 0
+        let received = mesh_receive(
+            launcher, &bytes, bytes.count, &descriptors, descriptors.count, &count, nil)
+        guard received > 0 else {
+            if received < 0 { report(.failed("\(SystemError("message from mesh-launch"))")) }
+            report(.launcherEnded)
+            return false
+        }
+        do {
+            let message = try LauncherMessage(canonical: Array(bytes.prefix(received)))
+            var tap: Int32?
+            if case .network(let network) = message {
+                tap = try maker.adopt(Array(descriptors.prefix(count)), network)
+                stock.isOpen = true
+            }
+            report(.message(message, tap: tap))
+        } catch {
+            report(.failed("message from mesh-launch: \(error)"))
+        }
+        return true
+    }
+
+    private func stepped(_ clock: Int32) -> Bool {
+        var expirations: UInt64 = 0
+        return read(clock, &expirations, 8) < 0 && errno == ECANCELED
+    }
+}
+
+/// Moves its thread between namespaces and makes sockets there. Used on the thread alone.
+private struct SocketMaker {
+    private var workload: Int32 = -1
+    private var mesh: Int32 = -1
+    private var here: SocketKind.Place?
+
+    /// - Returns: the TAP's descriptor, if there is one.
+    mutating func adopt(_ descriptors: [Int32], _ network: SidecarNetwork) throws(SystemError) -> Int32? {
+        let hasMesh = network.datapath == .veth
+        guard descriptors.count == 1 + (hasMesh ? 1 : 0) + (network.hasTAP ? 1 : 0) else {
+            throw SystemError("network with \(descriptors.count) descriptors", code: EINVAL)
+        }
+        workload = descriptors[0]
+        if hasMesh { mesh = descriptors[1] }
+        return network.hasTAP ? descriptors.last : nil
+    }
+
+    mutating func make(_ kind: SocketKind) throws(SystemError) -> Int32 {
+        if here != kind.place {
+            let target = kind.place == .mesh ? mesh : workload
+            guard target >= 0 else { throw SystemError("network namespace \(kind.place)", code: ENOENT) }
+            guard mesh_enter_namespace(target, Int32(MESH_NEW_NETWORK)) == 0 else {
+                throw SystemError("setns(\(kind.place))")
+            }
+            here = kind.place
+        }
+        let type = kind.protocol == .tcp ? SOCK_STREAM : SOCK_DGRAM
+        let flags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let descriptor = socket(kind.isIPv6 ? AF_INET6 : AF_INET, Int32(type.rawValue) | flags, 0)
+        guard descriptor >= 0 else { throw SystemError("socket(\(kind.place), \(kind.protocol))") }
+        SocketMaker.prepare(descriptor, kind)
+        return descriptor
+    }
+
+    /// Options that every use of such a socket wants, set here and not in the path of a connection.
+    /// Accepted sockets inherit them from their listener.
+    private static func prepare(_ descriptor: Int32, _ kind: SocketKind) {
+        switch kind.protocol {
+        case .tcp:
+            enable(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY)
+            // A delivery may come from a port whose last connection is in TIME_WAIT.
+            enable(descriptor, SOL_SOCKET, SO_REUSEADDR)
+            enable(descriptor, Int32(IPPROTO_IP), SocketOption.bindAddressNoPort)
+        case .udp:
+            break
+        }
+        if kind.isIPv6 { enable(descriptor, Int32(IPPROTO_IPV6), SocketOption.ipv6FreeBind) }
+    }
+
+    private static func enable(_ descriptor: Int32, _ level: Int32, _ option: Int32) {
+        var one: Int32 = 1
+        setsockopt(descriptor, level, option, &one, socklen_t(MemoryLayout<Int32>.size))
+    }
+}
+
+/// Constants of <linux/in.h> and <linux/in6.h> that glibc's module map leaves out.
+enum SocketOption {
+    static let bindAddressNoPort: Int32 = 24
+    static let ipv6Only: Int32 = 26
+    static let ipv6FreeBind: Int32 = 78
+}
+
+/// The blank sockets, shared by the thread that makes them and the event loop that takes them.
+///
+/// `@unchecked Sendable`: every stored property but `requests` is touched under `lock` only, and that
+/// one is never changed.
+private final class SocketStock: @unchecked Sendable {
+    /// Becomes readable when the thread should look at the stock.
+    let requests: Int32
+    private let ring: Int32
+    private let lock = ThreadLock()
+    private var sockets: [SocketKind: [Int32]] = [:]
+    /// How many of a kind to keep. A kind enters at its first use.
+    private var levels: [SocketKind: Int] = [:]
+    private var failures: [SocketKind: SystemError] = [:]
+    private var opened = false
+
+    init() {
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        socketpair(AF_UNIX, type, 0, &ends)
+        requests = ends[0]
+        ring = ends[1]
+    }
+
+    var isOpen: Bool {
+        get { lock.withLock { opened } }
+        set {
+            lock.withLock {
+                opened = newValue
+                levels[.meshTCP] = Limits.blankSocketsMaximum
+            }
+        }
+    }
+
+    func take(_ kind: SocketKind) throws(SystemError) -> Int32 {
+        lock.lock()
+        defer { lock.unlock() }
+        failures[kind] = nil
+        if levels[kind] == nil { levels[kind] = Limits.blankSocketsMaximum / 4 }
+        let deadline = MonotonicTime.Span.seconds(2)
+        var isWaiting = false
+        while sockets[kind, default: []].isEmpty {
+            if let failure = failures[kind] { throw failure }
+            guard opened else { throw SystemError("socket before the namespaces are ready", code: EAGAIN) }
+            if isWaiting, !lock.wait(atMost: deadline) {
+                throw SystemError("a socket of \(kind.place)", code: ETIMEDOUT)
+            }
+            if !isWaiting { wake() }
+            isWaiting = true
+        }
+        let socket = sockets[kind]!.removeLast()
+        if !isWaiting, sockets[kind]!.count == levels[kind]! / 2 { wake() }
+        return socket
+    }
+
+    func drainRequests() {
+        var bytes = [UInt8](repeating: 0, count: 64)
+        while read(requests, &bytes, bytes.count) > 0 {}
+    }
+
+    /// Makes what is missing, without the lock while it is in the kernel.
+    func refill(_ maker: inout SocketMaker) {
+        while let kind = lock.withLock({ opened ? lowest() : nil }) {
+            do {
+                let socket = try maker.make(kind)
+                lock.withLock {
+                    sockets[kind, default: []].append(socket)
+                    lock.notify()
+                }
+            } catch {
+                lock.withLock {
+                    failures[kind] = error
+                    levels[kind] = nil
+                    lock.notify()
+                }
+            }
+        }
+    }
+
+    /// An empty kind before any other, since the event loop may be waiting for it.
+    private func lowest() -> SocketKind? {
+        var best: (kind: SocketKind, count: Int)?
+        for (kind, level) in levels {
+            let count = sockets[kind]?.count ?? 0
+            if count < level, best == nil || count < best!.count { best = (kind, count) }
+        }
+        return best?.kind
+    }
+
+    private func wake() {
+        var byte: UInt8 = 0
+        _ = write(ring, &byte, 1)
+    }
+}

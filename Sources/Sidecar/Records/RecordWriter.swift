@@ -1,0 +1,225 @@
+// The records of flows, one JSON line each, on disk.
+
+import CLinuxShims
+import Glibc
+import SidecarProtocol
+import Transport
+
+/// Takes records on the event loop and writes them on a thread of its own, so that a slow disk never
+/// slows a flow. The queue is bounded: what doesn't fit is dropped and counted.
+///
+/// `@unchecked Sendable`: `queue` and what follows it are touched under `lock` only; `file` belongs to
+/// the thread.
+final class RecordWriter: @unchecked Sendable {
+    struct Counts: Sendable {
+        /// Lines on disk.
+        var written: UInt64 = 0
+        /// Dropped because the queue was full.
+        var dropped: UInt64 = 0
+        /// Lost because the disk refused them.
+        var failed: UInt64 = 0
+    }
+
+    private let lock = ThreadLock()
+    private var queue: [FlowRecord] = []
+    private var isStarted = false
+    private var isClosing = false
+    private var isClosed = false
+    private var countsSoFar = Counts()
+
+    private let path: String
+    private let warn: @Sendable (String) -> Void
+
+    /// - Parameters:
+    ///   - path: the records file; its folder and those above it are made with mode 0700.
+    ///   - warn: called on the writer's thread when the disk begins to refuse lines.
+    init(path: String, warn: @escaping @Sendable (String) -> Void) {
+        self.path = path
+        self.warn = warn
+    }
+
+    var counts: Counts { lock.withLock { countsSoFar } }
+
+    func append(_ record: FlowRecord) {
+        lock.lock()
+        defer { lock.unlock() }
+        guard !isClosing, queue.count < Limits.recordQueueMaximum else {
+            countsSoFar.dropped += 1
+            return
+        }
+        queue.append(record)
+        // The thread takes all there is at once; it is woken for the first.
+        if queue.count == 1 { lock.notify() }
+        if !isStarted {
+            isStarted = true
+            do {
+                try startThread(named: "mesh-records") { self.run() }
+            } catch {
+                isClosed = true
+                countsSoFar.failed += 1
+            }
+        }
+    }
+
+    /// Writes what is queued and ends. False when the time has passed first.
+    func close(atMost span: MonotonicTime.Span) -> Bool {
+        lock.lock()
+        defer { lock.unlock() }
+        isClosing = true
+        lock.notify()
+        while isStarted, !isClosed {
+            guard lock.wait(atMost: span) else { return false }
+        }
+        return true
+    }
+
+    // MARK: On the thread
+
+    private func run() {
+        var file = RecordFile(path: path)
+        while let batch = next() {
+            let outcome = file.write(batch)
+            lock.withLock {
+                countsSoFar.written += UInt64(outcome.written)
+                countsSoFar.failed += UInt64(batch.count - outcome.written)
+            }
+            if let failure = outcome.newFailure {
+                warn("records are lost: \(failure); free the disk or the folder's permissions")
+            }
+        }
+        file.close()
+        lock.withLock {
+            isClosed = true
+            lock.notify()
+        }
+    }
+
+    /// Nil when the writer is closed and everything is written.
+    private func next() -> [FlowRecord]? {
+        lock.lock()
+        defer { lock.unlock() }
+        while queue.isEmpty {
+            if isClosing { return nil }
+            lock.wait()
+        }
+        defer { queue.removeAll(keepingCapacity: queue.capacity <= 64) }
+        return queue
+    }
+}
+
+/// One instance's records file, with its chain of hashes and its older files.
+///
+/// Each line ends in `chain`, the SHA-256 of the line before's `chain` (32 zero bytes for the first) and
+/// the line itself up to that member: a line that is changed, or taken out, breaks every one after it.
+struct RecordFile {
+    private let path: String
+    private var descriptor: Int32 = -1
+    private var size = 0
+    private var chain = [UInt8](repeating: 0, count: 32)
+    private var isFailing = false
+
+    init(path: String) { self.path = path }
+
+    /// - Returns: how many of the records, from the first on, are in the file; and why the rest isn't,
+    ///   unless the writes before failed too.
+    mutating func write(_ records: [FlowRecord]) -> (written: Int, newFailure: SystemError?) {
+        var written = 0
+        do {
+            while written < records.count {
+                try openIfNeeded()
+                let count = try writeBatch(records[written...])
+                written += count
+            }
+            isFailing = false
+            return (written, nil)
+        } catch {
+            defer { isFailing = true }
+            return (written, isFailing ? nil : error)
+        }
+    }
+
+    mutating func close() {
+        if descriptor >= 0 { Glibc.close(descriptor) }
+        descriptor = -1
+    }
+
+    /// Writes as many records as belong into the file that is open, with one call.
+    private mutating func writeBatch(_ records: ArraySlice<FlowRecord>) throws(SystemError) -> Int {
+        var bytes: [UInt8] = []
+        var next = chain
+        var count = 0
+        for record in records {
+            guard size + bytes.count < Limits.recordFileBytesMaximum else { break }
+            bytes += RecordFile.line(record, chain: &next)
+            count += 1
+        }
+        let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        guard written == bytes.count else {
+            let failure = SystemError("write(\(path))", code: written < 0 ? errno : ENOSPC)
+            // Half a line would spoil the file for its readers.
+            ftruncate(descriptor, off_t(size))
+            throw failure
+        }
+        size += written
+        chain = next
+        if size >= Limits.recordFileBytesMaximum { rotate() }
+        return count
+    }
+
+    static func line(_ record: FlowRecord, chain: inout [UInt8]) -> [UInt8] {
+        var json = JSONWriter()
+        json.object { object in
+            record.write(to: &object)
+            var hash = SHA256.Incremental()
+            hash.update(chain)
+            hash.update(object.bytes)
+            chain = hash.finalize()
+            object.member("chain", chain.hex)
+        }
+        return json.bytes + [UInt8(ascii: "\n")]
+    }
+
+    // MARK: Files
+
+    private mutating func openIfNeeded() throws(SystemError) {
+        guard descriptor < 0 else { return }
+        try RecordFile.makeFolder(of: path)
+        let file = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw SystemError("open(\(path))") }
+        descriptor = file
+        size = max(0, Int(lseek(file, 0, SEEK_END)))
+        chain = RecordFile.lastChain(of: file, size: size) ?? chain
+    }
+
+    /// `PATH` becomes `PATH.1`, and so on; the oldest goes.
+    private mutating func rotate() {
+        close()
+        for number in stride(from: Limits.recordFilesMaximum - 1, to: 0, by: -1) {
+            let older = "\(path).\(number)"
+            rename(number == 1 ? path : "\(path).\(number - 1)", older)
+        }
+    }
+
+    private static func makeFolder(of path: String) throws(SystemError) {
+        let folder = path.split(separator: "/").dropLast()
+        var prefix = ""
+        for part in folder {
+            prefix += "/" + part
+            guard mkdir(prefix, 0o700) == 0 || errno == EEXIST || errno == EACCES || errno == EROFS else {
+                throw SystemError("mkdir(\(prefix))")
+            }
+        }
+    }
+
+    /// Where an earlier incarnation of the sidecar left off.
+    private static func lastChain(of file: Int32, size: Int) -> [UInt8]? {
+        let tail = Array("\"}\n".utf8)
+        let wanted = 64 + tail.count
+        guard size >= wanted else { return nil }
+        var bytes = [UInt8](repeating: 0, count: wanted)
+        guard pread(file, &bytes, wanted, off_t(size - wanted)) == wanted,
+            Array(bytes.suffix(tail.count)) == tail
+        else { return nil }
+        return [UInt8](hex: String(decoding: bytes.prefix(64), as: UTF8.self))
+    }
+}

@@ -1,0 +1,22 @@
+import SidecarProtocol
+
+/// The limits of one sidecar's shell.
+extension Limits {
+    /// One message of the launcher; the configuration is its largest part.
+    package static let launcherMessageBytesMaximum = 131_072
+    /// Blank sockets kept ready inside a namespace; refilled at half.
+    package static let blankSocketsMaximum = 48
+    /// Questions of the workload's resolver that wait for an answer, and its connections.
+    package static let nameQueriesMaximum = 1024
+    package static let nameConnectionsMaximum = 64
+    /// Records that wait for the disk; one file of them, and how many files are kept.
+    package static let recordQueueMaximum = 16_384
+    package static let recordFileBytesMaximum = 16 << 20
+    package static let recordFilesMaximum = 4
+    /// Sessions of one sidecar, those included that haven't proved themselves yet.
+    package static let linksMaximum = 1024
+    /// The sidecar's own small files.
+    package static let smallFileBytesMaximum = 16 << 20
+    /// Pairs of workloads that metrics name; more are counted as `other`.
+    package static let metricSeriesMaximum = 256
+}

@@ -1,0 +1,139 @@
+import Glibc
+import SidecarProtocol
+import Testing
+import Transport
+
+@testable import Sidecar
+
+@Suite("Records on disk")
+struct RecordFileTests {
+    @Test("each line ends in a hash over the line and the hash before it")
+    func chain() throws {
+        try withFolder { folder in
+            let path = folder + "/a/b/r.jsonl"
+            var file = RecordFile(path: path)
+            #expect(file.write([record(1), record(2)]).written == 2)
+            file.close()
+            let lines = try lines(of: path)
+            #expect(lines.count == 2)
+            #expect(links(lines))
+            #expect(!links([lines[0].replacingFirst("outbound", "inbound"), lines[1]]))
+            #expect(!links([lines[1]]))
+        }
+    }
+
+    @Test("a later writer goes on with the chain of an earlier one")
+    func chainGoesOn() throws {
+        try withFolder { folder in
+            let path = folder + "/r.jsonl"
+            for number in 1...3 {
+                var file = RecordFile(path: path)
+                #expect(file.write([record(UInt64(number))]).written == 1)
+                file.close()
+            }
+            let lines = try lines(of: path)
+            #expect(lines.count == 3 && links(lines))
+        }
+    }
+
+    @Test("files and folders are their owner's alone")
+    func modes() throws {
+        try withFolder { folder in
+            let path = folder + "/ns/name/r.jsonl"
+            var file = RecordFile(path: path)
+            _ = file.write([record(1)])
+            file.close()
+            var status = stat()
+            #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
+            #expect(stat(folder + "/ns/name", &status) == 0 && status.st_mode & 0o777 == 0o700)
+        }
+    }
+
+    @Test("a full file is kept as the first older one, the fifth goes")
+    func rotation() throws {
+        try withFolder { folder in
+            let path = folder + "/r.jsonl"
+            // Sparse files, as if much had been written.
+            for number in 1...6 {
+                let old = open(path, O_WRONLY | O_CREAT, 0o600)
+                ftruncate(old, off_t(Limits.recordFileBytesMaximum - 1))
+                close(old)
+                var file = RecordFile(path: path)
+                #expect(file.write([record(UInt64(number)), record(0)]).written == 2)
+                file.close()
+            }
+            for number in 1..<Limits.recordFilesMaximum { #expect(access("\(path).\(number)", F_OK) == 0) }
+            #expect(access("\(path).\(Limits.recordFilesMaximum)", F_OK) != 0)
+        }
+    }
+
+    @Test("a disk that takes nothing loses the records and is named once")
+    func fullDisk() throws {
+        var file = RecordFile(path: "/dev/full")
+        let first = file.write([record(1)])
+        #expect(first.written == 0)
+        #expect(first.newFailure?.code == ENOSPC)
+        let second = file.write([record(1)])
+        #expect(second.written == 0 && second.newFailure == nil)
+    }
+
+    @Test("the writer has everything on disk when it is closed, and refuses more")
+    func writer() throws {
+        try withFolder { folder in
+            let path = folder + "/r.jsonl"
+            let writer = RecordWriter(path: path) { _ in }
+            for number in 0..<1000 { writer.append(record(UInt64(number))) }
+            #expect(writer.close(atMost: .seconds(30)))
+            let lines = try lines(of: path)
+            #expect(lines.count == 1000)
+            writer.append(record(1))
+            #expect(writer.counts.written == 1000 && writer.counts.dropped == 1)
+        }
+    }
+
+    // MARK: -
+
+    private func record(_ bytes: UInt64) -> FlowRecord {
+        FlowRecord(
+            time: WallTime(milliseconds: 0), event: .open, flow: FlowID([UInt8](repeating: 7, count: 16)),
+            direction: .outbound, port: ServicePort(80, .tcp),
+            source: .init(identity: "spiffe://a/ns/b/w/c", version: "1", endpoint: nil),
+            destination: .init(
+                identity: "spiffe://a/ns/b/w/d", version: "2",
+                endpoint: Endpoint(IPAddress(v4: 0xC612_0101), 80)),
+            isAllowed: true, rule: "calls[0] b/d",
+            head: PolicyHead(epoch: 0, hash: [UInt8](repeating: 1, count: 32))!,
+            decisionEpoch: 3, bytesSent: bytes, bytesReceived: 0, durationMilliseconds: 5, reason: nil)
+    }
+
+    /// Whether each line's chain follows from the one before.
+    private func links(_ lines: [String]) -> Bool {
+        var chain = [UInt8](repeating: 0, count: 32)
+        for line in lines {
+            let marker = #","chain":""#
+            let parts = line.split(separator: marker, maxSplits: 1)
+            guard parts.count == 2 else { return false }
+            chain = SHA256.hash(chain + Array(parts[0].utf8))
+            guard parts[1] == chain.hex + "\"}" else { return false }
+        }
+        return true
+    }
+
+    private func lines(of path: String) throws -> [String] {
+        let bytes = try #require(SmallFile.read(path))
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
+    }
+
+    private func withFolder(_ body: (String) throws -> Void) throws {
+        let folder = "/tmp/mesh-records-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        try #require(mkdir(folder, 0o700) == 0)
+        defer { SmallFile.removeFolder(folder) }
+        try body(folder)
+    }
+}
+
+extension String {
+    fileprivate func replacingFirst(_ old: String, _ new: String) -> String {
+        split(separator: old, maxSplits: 1).joined(separator: new)
+    }
+}
