@@ -98,7 +98,11 @@ let package = Package(
         // The rules of the house, as tests.
         .testTarget(name: "TidyTests", swiftSettings: house),
         .testTarget(
-            name: "MeshCommandTests", dependencies: ["MeshCommand", "SidecarProtocol"],
-            swiftSettings: house),
+            name: "MeshCommandTests",
+            dependencies: [
+                "MeshCommand", "SidecarProtocol",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            exclude: ["Snapshots/help.txt"], swiftSettings: house),
     ]
 )

@@ -69,8 +69,8 @@ struct Status: Verb {
         ]
         facts.add(["policy", epochs.compactMap { $0 }.joined(separator: ", ")])
         facts.add(["folder", instance.folder])
-        let lines = facts.text.split(separator: "\n").dropFirst().map { $0 + "\n" }
-        return "\n" + lines.joined() + calls(report["calls"].list) + peers(report["peers"].list)
+        // Facts have no titles: what remains of their line is its end.
+        return facts.text + calls(report["calls"].list) + peers(report["peers"].list)
     }
 
     private static func calls(_ calls: [JSON]) -> String {

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "descriptors.h"
+#include "namespace_probe.h"
 #include "namespaces.h"
 #include "processes.h"
 #include "peer_process.h"

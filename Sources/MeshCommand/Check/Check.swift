@@ -14,9 +14,7 @@ struct Check: Verb {
 
     func answer() throws -> Answer {
         let paths = options.place.paths
-        // The probe forks, which a process may do safely only while it has one thread: so it comes first.
-        let probe = NamespaceProbe.run()
-        var findings = NamespaceChecks.findings(probe)
+        var findings = NamespaceChecks.findings(NamespaceProbe.run())
         findings += HostChecks.findings()
         findings += UserChecks.findings()
         findings += PlaceChecks.findings(paths)

@@ -162,110 +162,6 @@ package struct ConfigurationCompiler {
     }
 }
 
-// MARK: - Entries
-
-extension ConfigurationCompiler {
-    private static func servicePort(_ item: YAMLValue) throws(ConfigurationProblem) -> ServicePort {
-        let example = "{port: 8080, protocol: tcp}"
-        guard case .mapping(let pairs) = item.content else {
-            throw ConfigurationProblem(
-                line: item.line, "serves holds \(item.spelling)", fix: "write \(example)")
-        }
-        var values = try uniqueKeys(pairs, known: ["port", "protocol"], what: "an entry of serves")
-        guard let port = values.removeValue(forKey: "port") else {
-            throw ConfigurationProblem(
-                line: item.line, "an entry of serves has no port", fix: "write \(example)")
-        }
-        let number = try number(port)
-        guard let named = values.removeValue(forKey: "protocol") else { return ServicePort(number, .tcp) }
-        let name = try text(named, "protocol")
-        return ServicePort(
-            number,
-            try named.checked { () throws(ConfigurationError) in try ConfigurationGrammar.flowProtocol(name) }
-        )
-    }
-
-    private static func accept(
-        _ item: YAMLValue, namespace: String, trustDomain: String?
-    ) throws(ConfigurationProblem) -> WorkloadConfiguration.Accept {
-        let example = "{from: client, ports: [8080]}"
-        switch item.content {
-        case .list:
-            throw ConfigurationProblem(line: item.line, "accepts holds a list", fix: "write \(example)")
-        case .text:
-            let name = try text(item, "accepts")
-            if let colon = name.firstIndex(of: ":") {
-                throw ConfigurationProblem(
-                    line: item.line, "accepts holds \"\(name)\"",
-                    fix: "write {from: \(name[..<colon]), ports: [\(name[name.index(after: colon)...])]}")
-            }
-            return WorkloadConfiguration.Accept(
-                from: try pattern(item, name, namespace: namespace, trustDomain: trustDomain), ports: [])
-        case .mapping(let pairs):
-            var values = try uniqueKeys(pairs, known: ["from", "ports"], what: "an entry of accepts")
-            guard let from = values.removeValue(forKey: "from") else {
-                throw ConfigurationProblem(
-                    line: item.line, "an entry of accepts doesn't say from whom", fix: "write \(example)")
-            }
-            let ports = try values.removeValue(forKey: "ports").map(self.ports) ?? []
-            return WorkloadConfiguration.Accept(
-                from: try pattern(
-                    from, try text(from, "from"), namespace: namespace, trustDomain: trustDomain),
-                ports: ports)
-        }
-    }
-
-    private static func ports(_ value: YAMLValue) throws(ConfigurationProblem) -> [UInt16] {
-        guard case .list(let items) = value.content, !items.isEmpty else {
-            throw ConfigurationProblem(
-                line: value.line, "ports holds \(value.isEmptyList ? "an empty list" : value.spelling)",
-                fix: "write a list such as [8080], or leave ports out to accept on all that serves lists")
-        }
-        var ports: [UInt16] = []
-        for item in items {
-            let port = try number(item)
-            guard !ports.contains(port) else {
-                throw ConfigurationProblem(
-                    line: item.line, "ports names \(port) twice", fix: "keep one of them")
-            }
-            ports.append(port)
-        }
-        return ports
-    }
-
-    private static func pattern(
-        _ value: YAMLValue, _ text: String, namespace: String, trustDomain: String?
-    ) throws(ConfigurationProblem) -> IdentityPattern {
-        try value.checked { () throws(ConfigurationError) in
-            try ConfigurationGrammar.pattern(text, namespace: namespace, trustDomain: trustDomain)
-        }
-    }
-
-    private mutating func command(_ value: YAMLValue) -> [String] {
-        if case .text(let text, _) = value.content, !value.isNull {
-            let words = Spelling.words(text).map(YAMLText.scalar)
-            problems.append(
-                ConfigurationProblem(
-                    line: value.line, "command is one text, \"\(text.prefix(80))\", and no shell reads it",
-                    fix: "write the list [\(words.joined(separator: ", "))]"))
-            return []
-        }
-        guard let items = items(value, "command", example: "nginx, -c, ./nginx.conf") else { return [] }
-        var words: [String] = []
-        for item in items {
-            read { () throws(ConfigurationProblem) in
-                let word = try ConfigurationCompiler.text(item, "command", allowsEmpty: !words.isEmpty)
-                guard !word.utf8.contains(0) else {
-                    throw ConfigurationProblem(
-                        line: item.line, "a word of command holds a zero byte", fix: "remove it")
-                }
-                return word
-            }.map { words.append($0) }
-        }
-        return words
-    }
-}
-
 // MARK: - Shapes
 
 extension ConfigurationCompiler {
@@ -337,72 +233,27 @@ extension ConfigurationCompiler {
         return values
     }
 
-    private static func uniqueKeys(
-        _ pairs: [(key: YAMLValue, value: YAMLValue)], known: [String], what: String
-    ) throws(ConfigurationProblem) -> [String: YAMLValue] {
-        var values: [String: YAMLValue] = [:]
-        for (key, value) in pairs {
-            guard case .text(let name, _) = key.content, known.contains(name) else {
-                let near: String? =
-                    if case .text(let name, _) = key.content { Spelling.nearest(to: name, among: known) } else
-                    {
-                        nil
-                    }
-                throw ConfigurationProblem(
-                    line: key.line, "\(what) has no key \(key.spelling)",
-                    fix: near.map { "did you mean \"\($0)\"?" } ?? "use \(known.joined(separator: ", "))")
-            }
-            guard values.updateValue(value, forKey: name) == nil else {
-                throw ConfigurationProblem(
-                    line: key.line, "the key \"\(name)\" stands more than once", fix: "keep one of them")
-            }
+    private mutating func command(_ value: YAMLValue) -> [String] {
+        if case .text(let text, _) = value.content, !value.isNull {
+            let words = Spelling.words(text).map(YAMLText.scalar)
+            problems.append(
+                ConfigurationProblem(
+                    line: value.line, "command is one text, \"\(text.prefix(80))\", and no shell reads it",
+                    fix: "write the list [\(words.joined(separator: ", "))]"))
+            return []
         }
-        return values
-    }
-
-    private static func text(
-        _ value: YAMLValue, _ key: String, allowsEmpty: Bool = false
-    ) throws(ConfigurationProblem) -> String {
-        guard case .text(let text, let isPlain) = value.content else {
-            throw ConfigurationProblem(
-                line: value.line, "\(key) holds \(value.spelling), not a text", fix: "write a single value")
+        guard let items = items(value, "command", example: "nginx, -c, ./nginx.conf") else { return [] }
+        var words: [String] = []
+        for item in items {
+            read { () throws(ConfigurationProblem) in
+                let word = try ConfigurationCompiler.text(item, "command", allowsEmpty: !words.isEmpty)
+                guard !word.utf8.contains(0) else {
+                    throw ConfigurationProblem(
+                        line: item.line, "a word of command holds a zero byte", fix: "remove it")
+                }
+                return word
+            }.map { words.append($0) }
         }
-        guard !value.isNull else {
-            throw ConfigurationProblem(
-                line: value.line, "\(key) holds nothing",
-                fix: isPlain && !text.isEmpty
-                    ? "put \"\(text)\" in quotes, or remove it" : "add a value, or remove it")
-        }
-        guard allowsEmpty || !text.isEmpty else {
-            throw ConfigurationProblem(line: value.line, "\(key) holds an empty text", fix: "add a value")
-        }
-        return text
-    }
-
-    private static func number(_ value: YAMLValue) throws(ConfigurationProblem) -> UInt16 {
-        guard case .text(let text, isPlain: true) = value.content, !value.isNull else {
-            throw ConfigurationProblem(
-                line: value.line, "a port is \(value.spelling), not a number",
-                fix: "write a number from 1 to 65535, without quotes")
-        }
-        return try value.checked { () throws(ConfigurationError) in try ConfigurationGrammar.port(text) }
-    }
-}
-
-extension YAMLValue {
-    fileprivate var isEmptyList: Bool {
-        if case .list(let items) = content { return items.isEmpty }
-        return false
-    }
-
-    /// Gives an error of the grammar this value's line.
-    fileprivate func checked<T>(
-        _ body: () throws(ConfigurationError) -> T
-    ) throws(ConfigurationProblem) -> T {
-        do {
-            return try body()
-        } catch {
-            throw ConfigurationProblem(line: line, error)
-        }
+        return words
     }
 }

@@ -22,6 +22,6 @@ package struct ConfigurationFailure: Error, Sendable, CustomStringConvertible {
     package let problems: [ConfigurationProblem]
 
     package var description: String {
-        problems.map { "\(file):\($0.line): \($0.error)" }.joined(separator: "\n")
+        problems.map { Table.visible("\(file):\($0.line): \($0.error)") }.joined(separator: "\n")
     }
 }

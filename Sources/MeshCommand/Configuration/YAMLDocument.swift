@@ -36,6 +36,11 @@ struct YAMLValue {
         return ["", "~", "null", "Null", "NULL"].contains(text)
     }
 
+    var text: String? {
+        if case .text(let text, _) = content { return text }
+        return nil
+    }
+
     /// What it is, and its value where that is short, for an error message.
     var spelling: String {
         switch content {

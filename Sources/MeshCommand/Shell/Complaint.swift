@@ -12,5 +12,5 @@ package struct Complaint: Error, Equatable {
 }
 
 extension Complaint: CustomStringConvertible {
-    package var description: String { "\(what); \(fix)" }
+    package var description: String { Table.visible("\(what); \(fix)") }
 }
