@@ -57,7 +57,7 @@ package final class ChaChaPoly {
     ) {
         let count = header.count + payload.count
         precondition(out.count >= count + ChaChaPoly.tagByteCount, "no room for the sealed bytes")
-        if count >= ChaChaPoly.bulkByteCountMinimum, let cipher = bulkCipher(\.sealing, encrypts: 1) {
+        if count >= ChaChaPoly.bulkByteCountMinimum, let cipher = sealingCipher() {
             let sealed = withNonce(nonce) {
                 mesh_bulk_seal(
                     cipher, $0, associatedData.baseAddress, associatedData.count, header.baseAddress,
@@ -96,7 +96,7 @@ package final class ChaChaPoly {
         guard count >= 0 else { throw .truncated }
         precondition(out.count >= count, "no room for the opened bytes")
         let opened: Bool
-        if count >= ChaChaPoly.bulkByteCountMinimum, let cipher = bulkCipher(\.opening, encrypts: 0) {
+        if count >= ChaChaPoly.bulkByteCountMinimum, let cipher = openingCipher() {
             opened = withNonce(nonce) {
                 mesh_bulk_open(
                     cipher, $0, associatedData.baseAddress, associatedData.count, ciphertext.baseAddress,
@@ -158,22 +158,22 @@ package func prepareBulkCipher() -> Bool { mesh_bulk_load() == 1 }
 // MARK: - Which library
 
 extension ChaChaPoly {
-    private func bulkCipher(
-        _ direction: ReferenceWritableKeyPath<ChaChaPoly, BulkCipher>, encrypts: Int32
-    ) -> OpaquePointer? {
-        switch self[keyPath: direction] {
-        case .ready(let cipher): return cipher
-        case .unavailable: return nil
-        case .untried:
-            let cipher =
-                usesBulkCipher
-                ? key.withUnsafeBytes {
-                    mesh_bulk_new($0.baseAddress!.assumingMemoryBound(to: UInt8.self), encrypts)
-                }
-                : nil
-            self[keyPath: direction] = cipher.map { .ready($0) } ?? .unavailable
-            return cipher
-        }
+    private func sealingCipher() -> OpaquePointer? {
+        if case .untried = sealing { sealing = makeBulkCipher(encrypts: 1) }
+        guard case .ready(let cipher) = sealing else { return nil }
+        return cipher
+    }
+
+    private func openingCipher() -> OpaquePointer? {
+        if case .untried = opening { opening = makeBulkCipher(encrypts: 0) }
+        guard case .ready(let cipher) = opening else { return nil }
+        return cipher
+    }
+
+    private func makeBulkCipher(encrypts: Int32) -> BulkCipher {
+        guard usesBulkCipher, let cipher = key.withUnsafeBytes({ mesh_bulk_new($0.octets!, encrypts) })
+        else { return .unavailable }
+        return .ready(cipher)
     }
 
     private func sealWithSodium(

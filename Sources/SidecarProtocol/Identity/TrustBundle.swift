@@ -171,16 +171,15 @@ extension Certificate {
     fileprivate func checkTime(
         _ now: WallTime, _ skew: MonotonicTime.Span
     ) throws(TrustError) {
-        if now + skew < notBefore {
-            throw .notYetValid(kind, milliseconds: notBefore.milliseconds - (now + skew).milliseconds)
+        if now + skew < contents.notBefore {
+            throw .notYetValid(
+                contents.kind, milliseconds: contents.notBefore.milliseconds &- (now + skew).milliseconds)
         }
-        let end = notAfter + skew
-        if now >= end { throw .expired(kind, milliseconds: now.milliseconds - notAfter.milliseconds) }
+        let end = contents.notAfter + skew
+        if now >= end {
+            throw .expired(contents.kind, milliseconds: now.milliseconds &- contents.notAfter.milliseconds)
+        }
     }
-
-    private var notBefore: WallTime { contents.notBefore }
-    private var notAfter: WallTime { contents.notAfter }
-    private var kind: CertificateContents.Kind { contents.kind }
 
     /// Whether this issuer may say what `leaf` says.
     fileprivate func checkRight(toIssue leaf: Certificate) throws(TrustError) -> SPIFFEIdentity {

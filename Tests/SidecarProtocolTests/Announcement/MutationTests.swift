@@ -1,0 +1,84 @@
+import SidecarProtocol
+import Testing
+
+@Suite struct MutationTests {
+    /// Seeded, so that a failure is found again: SplitMix64.
+    struct Numbers: RandomNumberGenerator {
+        var state: UInt64
+
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var mixed = state
+            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+            return mixed ^ (mixed >> 31)
+        }
+    }
+
+    /// One of everything that the parsers read.
+    static func seeds() throws -> [[UInt8]] {
+        let fixture = try TrustFixture()
+        let leaf = try fixture.leaf()
+        let keys = TrustFixture.signing(1)
+        let announcement = Announcement(
+            topic: TopicID(name: "svc/default/web", key: fixture.discoveryKey), certificate: leaf,
+            incarnation: 1, sequence: 300, timeToLive: .seconds(90),
+            endpoints: [Endpoint(IPAddress(v4: 0x7F00_0001), 443)], versions: 1...1)
+        var initiator = HandshakeStateTests.sides().0
+        let request = try IssuerMessageTests().request()
+        return [
+            leaf.encoded, fixture.issuer.encoded, fixture.bundle.encoded,
+            try announcement.signed(by: keys),
+            Tombstone(certificate: leaf, incarnation: 1, sequence: 1).signed(by: keys),
+            request.signed(by: keys), IssuerAnswer.issued(try IssuerMessageTests().issued()).encoded(),
+            try initiator.writeMessage(payload: [1, 2, 3]),
+        ] + NodeMessageTests.clientMessages.map { $0.encoded() }
+            + NodeMessageTests.nodeMessages.map { $0.encoded() }
+    }
+
+    static func mutated(_ seed: [UInt8], _ numbers: inout Numbers) -> [UInt8] {
+        var bytes = seed
+        for _ in 0..<Int.random(in: 1...4, using: &numbers) {
+            guard let at = bytes.indices.randomElement(using: &numbers) else { return [0] }
+            switch Int.random(in: 0..<7, using: &numbers) {
+            case 0: bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &numbers)
+            case 1: bytes[at] = .random(in: 0...255, using: &numbers)
+            case 2: bytes.removeSubrange(at...)
+            case 3: bytes.remove(at: at)
+            case 4: bytes.insert(.random(in: 0...255, using: &numbers), at: at)
+            case 5:
+                // A head that promises more than there is.
+                bytes[at] = [0x5B, 0x7B, 0x9B, 0xBB, 0x9A, 0xBF, 0xFF].randomElement(using: &numbers)!
+            default:
+                let end = Int.random(in: at..<bytes.count, using: &numbers)
+                bytes.insert(contentsOf: bytes[at...end], at: at)
+            }
+        }
+        return bytes
+    }
+
+    @Test(
+        "no mutation of a valid message breaks a property of any parser",
+        arguments: ParserProperties.all.map(\.name))
+    func mutations(name: String) throws {
+        let check = try #require(ParserProperties.all.first { $0.name == name }).check
+        let seeds = try Self.seeds()
+        var numbers = Numbers(state: 2026)
+        for seed in seeds { check(seed) }
+        for _ in 0..<3000 {
+            check(Self.mutated(seeds.randomElement(using: &numbers)!, &numbers))
+        }
+        check([])
+    }
+
+    @Test("the seeds are what their parsers accept, so that mutations start from inside")
+    func seedsAreValid() throws {
+        let seeds = try Self.seeds()
+        #expect(throws: Never.self) { try Certificate(canonical: seeds[0]) }
+        #expect(throws: Never.self) { try TrustBundle(canonical: seeds[2]) }
+        #expect(throws: Never.self) { try Announcement(canonical: seeds[3]) }
+        #expect(throws: Never.self) { try Tombstone(canonical: seeds[4]) }
+        #expect(throws: Never.self) { try IssuerRequest(canonical: seeds[5]) }
+        #expect(throws: Never.self) { try IssuerAnswer(canonical: seeds[6]) }
+    }
+}
