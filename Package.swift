@@ -95,6 +95,13 @@ let package = Package(
                 "Sidecar", "SidecarProtocol", "Transport", "CLinuxShims",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio, swiftSettings: house),
+        .executableTarget(
+            name: "NodeTestClient", dependencies: ["SidecarProtocol", "Transport"] + nio,
+            path: "Tests/NodeTestClient", swiftSettings: house),
+        .testTarget(
+            name: "NodeTests",
+            dependencies: ["SidecarProtocol", "Node", "Transport", "mesh-node", "NodeTestClient"] + nio,
+            swiftSettings: house),
         // The rules of the house, as tests.
         .testTarget(name: "TidyTests", swiftSettings: house),
         .testTarget(

@@ -53,3 +53,5 @@ int mesh_epoll_wait(int epoll, uint64_t *tokens, int capacity, int milliseconds)
     for (int index = 0; index < count; index++) tokens[index] = events[index].data.u64;
     return count;
 }
+
+char **mesh_environment(void) { return environ; }

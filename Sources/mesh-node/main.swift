@@ -1,1 +1,3 @@
+import Node
 
+NodeProgram.run(CommandLine.arguments)

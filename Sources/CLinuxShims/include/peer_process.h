@@ -18,3 +18,6 @@ int mesh_epoll_add(int epoll, int descriptor, uint64_t token);
 int mesh_epoll_remove(int epoll, int descriptor);
 // Returns the count of tokens written, 0 after `milliseconds` (-1: never). Retries EINTR.
 int mesh_epoll_wait(int epoll, uint64_t *tokens, int capacity, int milliseconds);
+
+// This process's environment, for a child. environ is a mutable global, which Swift refuses.
+char **mesh_environment(void);

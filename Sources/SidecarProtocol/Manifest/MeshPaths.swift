@@ -77,8 +77,17 @@ package struct MeshPaths: Hashable, Sendable {
     // MARK: State
 
     package var trustFolder: String { state + "/trust" }
+    package var trustBundleFile: String { trustFolder + "/bundle" }
+    package var discoveryKeyFile: String { trustFolder + "/discovery.key" }
+    /// A local domain's alone, and the mark of one.
+    package var rootKeyFile: String { trustFolder + "/root.key" }
     package var issuerFolder: String { state + "/issuer" }
+    package var issuerKeyFile: String { issuerFolder + "/issuer.key" }
+    package var issuerCertificateFile: String { issuerFolder + "/issuer.cert" }
+    package var nodeLog: String { state + "/node.log" }
     package var tombstonesFolder: String { state + "/node" }
+    /// What a node leaves for the next one: incarnations and tombstones.
+    package var nodeMemoryFile: String { tombstonesFolder + "/instances" }
 
     package func recordsFolder(_ workload: WorkloadName) -> String {
         "\(state)/records/\(workload.namespace)/\(workload.name)"

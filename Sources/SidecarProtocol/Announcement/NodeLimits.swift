@@ -1,0 +1,31 @@
+/// The limits of the node and its issuer, and of those who talk to them.
+extension Limits {
+    /// A local domain's root, which nobody renews.
+    package static let localRootLifetime = MonotonicTime.Span.seconds(20 * 365 * 86_400)
+    /// Chains that a sidecar keeps of those its node has sent.
+    package static let clientCertificatesMaximum = 1024
+    /// What waits to be written to one client of the node; at this much the client is closed.
+    package static let nodeClientQueueBytesMaximum = 1 << 20
+    /// Connections to the node at once, and to the issuer.
+    package static let nodeClientsMaximum = 1024
+    /// Topics that one client of the node subscribes to.
+    package static let nodeSubscriptionsMaximum = 512
+    package static let nodeAnnouncementsMaximum = 8192
+    package static let nodeCertificatesMaximum = 8192
+    /// Instances whose incarnations and tombstones a node remembers.
+    package static let nodeInstancesMaximum = 8192
+    /// Announcements that wait for their certificate, and how long each does.
+    package static let nodeWaitingAnnouncementsMaximum = 256
+    package static let nodeWaitingLife = MonotonicTime.Span.seconds(30)
+    /// What a replaced sidecar has to register again, before its instance's folder is taken for left behind.
+    package static let instanceReturnDelay = MonotonicTime.Span.seconds(3)
+    /// A node that nobody needs ends after this.
+    package static let nodeIdleDelay = MonotonicTime.Span.seconds(10)
+    /// What a node leaves on the disk for the next one.
+    package static let nodeMemoryBytesMaximum = 32 << 20
+    /// Live instances that an issuer knows of, and rights that launchers gave to other users.
+    package static let issuerInstancesMaximum = 8192
+    package static let issuerGrantsMaximum = 8192
+    /// A line of the issuer's in its node's log.
+    package static let logLineBytesMaximum = 2048
+}
