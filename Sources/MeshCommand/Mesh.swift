@@ -37,7 +37,6 @@ struct Mesh: ParsableCommand {
         version: MeshVersion.text,
         subcommands: [
             Status.self, Flows.self, Whois.self, Metrics.self, Check.self, Reload.self, Shutdown.self,
-            Config.self,
-            Version.self,
+            NodeNoun.self, Trust.self, Config.self, Version.self,
         ])
 }

@@ -33,10 +33,10 @@ enum AdminClient {
         _ questions: [(socket: String, request: AdminRequest)], patience: Int = AdminClient.patience
     ) -> [Result<AdminAnswer, AdminFailure>] {
         var exchanges = questions.map { AdminExchange(socket: $0.socket, request: $0.request) }
-        let deadline = milliseconds() + patience
+        let deadline = monotonicMilliseconds() + patience
         while true {
             let open = exchanges.indices.filter { exchanges[$0].result == nil }
-            let left = deadline - milliseconds()
+            let left = deadline - monotonicMilliseconds()
             guard !open.isEmpty, left > 0 else { break }
             var polled = open.map { exchanges[$0].poll }
             let count = poll(&polled, nfds_t(polled.count), Int32(clamping: left))
@@ -48,12 +48,6 @@ enum AdminClient {
             exchanges[index].finish(.failure(.silent))
             return exchanges[index].result ?? .failure(.silent)
         }
-    }
-
-    private static func milliseconds() -> Int {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
     }
 }
 

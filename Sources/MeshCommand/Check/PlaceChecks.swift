@@ -7,7 +7,7 @@ enum PlaceChecks {
     static func findings(_ paths: MeshPaths) -> [Finding] {
         [
             folder("runtime folder", paths.runtime), folder("state folder", paths.state), space(paths.state),
-            node(paths),
+            node(paths), trust(paths),
         ]
     }
 
@@ -79,6 +79,29 @@ enum PlaceChecks {
             return .bad(
                 "node", "\(paths.topicsSocket) can't be reached: \(errorText(code))",
                 fix: "run this as the user whose mesh it is")
+        }
+    }
+
+    /// A node's issuer lasts 90 days, and is renewed in the last third of them.
+    private static func trust(_ paths: MeshPaths) -> Finding {
+        do throws(Complaint) {
+            guard let files = try TrustFiles(paths) else {
+                return .ok("trust", "no trust domain yet; the first launch makes a local one")
+            }
+            let kind = files.hasRootKey ? "local, its root's key is on this disk" : "its root is elsewhere"
+            let domain = "\(files.bundle.trustDomain) (\(kind))"
+            let now = WallClock.now()
+            let ends = (files.bundle.roots + (files.issuer.map { [$0] } ?? [])).map {
+                Int($0.notAfter.seconds)
+            }
+            guard let end = ends.min(), end > now else {
+                return .bad(
+                    "trust", "a root or the issuer of \(domain) has ended",
+                    fix: "see mesh trust show, and have a new one signed")
+            }
+            return .ok("trust", "\(domain), valid until \(WallClock.rfc3339(end))")
+        } catch {
+            return .bad("trust", error.what, fix: error.fix)
         }
     }
 }

@@ -4,8 +4,10 @@ import SidecarProtocol
 struct DomainOption: ParsableArguments {
     @Option(
         name: .customLong("trust-domain"),
-        help: "One's own trust domain, for names that spell it out.")
-    var trustDomain: String?
+        help: "One's own trust domain, for names that spell it out; that of this host, without it.")
+    var given: String?
+
+    var trustDomain: String? { given ?? TrustFiles.ownDomain(.current()) }
 }
 
 /// The config file that a verb is given.

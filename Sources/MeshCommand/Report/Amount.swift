@@ -40,6 +40,13 @@ enum Amount {
     }
 }
 
+/// Of a clock that never steps.
+func monotonicMilliseconds() -> Int {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+}
+
 enum WallClock {
     /// Seconds since 1970.
     static func now() -> Int {

@@ -40,26 +40,28 @@ extension MeshPaths {
     private static func home(of userID: UInt32) -> String? {
         if let home = variable("HOME"), FileStatus(home)?.owner == userID { return home }
         guard let entry = getpwuid(userID), let folder = entry.pointee.pw_dir else { return nil }
-        return String(cString: folder)
+        let home = String(cString: folder)
+        return FileStatus(home)?.owner == userID ? home : nil
     }
 
     /// Whether a folder exists, belongs to the user, and is nobody else's to write.
     static func isPrivateFolder(_ path: String, of userID: UInt32) -> Bool {
-        guard let status = FileStatus(path) else { return false }
+        guard let status = FileStatus(path, followsLink: false) else { return false }
         return status.isFolder && status.owner == userID && status.permissions & 0o022 == 0
     }
 }
 
-/// What stat(2) says of a path, without following a last symbolic link's absence into an error.
+/// What stat(2) says of a path.
 struct FileStatus {
     let owner: UInt32
     let size: Int
     let modified: Int
     private let mode: mode_t
 
-    init?(_ path: String) {
+    /// Nil where it can't be asked for, mostly because there is no such path.
+    init?(_ path: String, followsLink: Bool = true) {
         var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
+        guard (followsLink ? stat(path, &status) : lstat(path, &status)) == 0 else { return nil }
         owner = status.st_uid
         size = Int(status.st_size)
         modified = Int(status.st_mtim.tv_sec)

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import MeshCommand
@@ -69,8 +70,8 @@ import Testing
         let mesh = FakeMesh()
         mesh.start("default/web")
         mesh.start("default/gone", instance: "aaaaaaaaaaaaaaaa").stop()
-        let silent = try silentSocket(mesh.folder + "/silent.sock")
-        defer { silent.close() }
+        let silent = try listeningSocket(mesh.folder + "/silent.sock")
+        defer { close(silent) }
         let instances = mesh.folder + "/instances/"
         let answers = AdminClient.ask(
             [

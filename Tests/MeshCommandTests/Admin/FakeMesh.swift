@@ -106,16 +106,8 @@ final class FakeSidecar: Sendable {
     }
 
     init(socket path: String, answers: [String: Reply]) {
-        listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-        withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                _ = bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-            }
-        }
-        listen(listener, 64)
+        // Where it can't listen, every test that asks it fails.
+        listener = (try? listeningSocket(path)) ?? -1
         Thread.detachNewThread { [weak self, listener] in
             while case let connection = accept(listener, nil, nil), connection >= 0 {
                 self?.serve(connection, answers)
