@@ -34,6 +34,27 @@ struct SizeTests {
         }
     }
 
+    @Test("every limit is one that the program keeps to")
+    func limitsAreKept() throws {
+        let limits = try #require(SourceTree.text(of: "Sources/SidecarProtocol/Limits.swift"))
+        let names = limits.matches(of: /static let ([A-Za-z0-9]+)/).map { String($0.output.1) }
+        #expect(!names.isEmpty)
+        var untested: [String] = []
+        for name in names {
+            func names(_ folder: String) -> Bool {
+                SourceTree.swift.contains {
+                    $0.path.hasPrefix(folder) && $0.parts.last != "Limits.swift" && $0.text.contains(name)
+                }
+            }
+            #expect(names("Sources/"), "Limits.\(name) limits nothing")
+            if !names("Tests/") { untested.append(name) }
+        }
+        // Not a failure: a test may reach a limit without naming it.
+        if !untested.isEmpty {
+            print("notice: limits that no test names: " + untested.joined(separator: ", "))
+        }
+    }
+
     @Test("no function stands for one that isn't written")
     func noStubs() {
         let stubs = ["fatal" + "Error(\"un", "fatal" + "Error(\"not", "fatal" + "Error(\"TO"]
