@@ -88,4 +88,36 @@ package enum Limits {
     package static let statedPortsMaximum = 512
     /// The rule's text in VERDICTS; longer ones are cut.
     package static let ruleTextBytesMaximum = 96
+
+    // MARK: Userland stack
+
+    /// A message between sidecar and userland stack: a datagram with its addresses.
+    package static let stackMessageBytesMaximum = datagramBytesMaximum + 32
+    /// Connections whose first segment waits for the sidecar's answer.
+    package static let stackHeldMaximum = 512
+    /// A first segment that is held: headers, and a little of fast open's data.
+    package static let stackHeldBytesMaximum = 2_048
+    /// How long the sidecar may take to answer at all.
+    package static let stackAnswerTime = MonotonicTime.Span.seconds(10)
+    /// How long a connection is held once the sidecar has said `wait`.
+    package static let stackWaitTime = MonotonicTime.Span.seconds(60)
+    /// Sockets of libslirp. It ends its process when it finds no descriptor, so this stays well below the
+    /// process's own limit, which is `stackDescriptorsSpare` higher.
+    package static let stackFlowsMaximum = 4_000
+    package static let stackDescriptorsSpare = 96
+    /// Entries of (address, port) that libslirp hands over to the sidecar; it searches them one by one.
+    package static let stackForwardsMaximum = 4_096
+    /// Permissions to leave the mesh.
+    package static let stackAllowancesMaximum = 4_096
+    /// UDP flows that leave the mesh, and how long one lasts without a datagram.
+    package static let stackAssociationsMaximum = 1_024
+    package static let associationIdleTime = MonotonicTime.Span.seconds(60)
+    /// Refused attempts that are counted together: kinds at once, and for how long.
+    package static let stackRefusalsMaximum = 64
+    package static let stackRefusalTime = MonotonicTime.Span.seconds(1)
+    /// Messages to the other end that wait for room in the socket.
+    package static let stackQueueMaximum = 1_024
+    package static let stackQueueBytesMaximum = 4 << 20
+    /// Frames to the workload that wait for room in the TAP.
+    package static let stackFramesMaximum = 1_024
 }

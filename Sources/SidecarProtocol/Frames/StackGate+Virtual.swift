@@ -1,0 +1,105 @@
+// Virtual addresses: connections are held until the sidecar has answered, datagrams become messages.
+
+/// A connection's first segment, kept until the sidecar says what becomes of it.
+struct HeldSegment: Sendable {
+    var id: StackQuestionID
+    var frame: [UInt8]
+    var packet: IPv4Packet
+    var segment: TCPSegment
+    var deadline: MonotonicTime
+    var since: MonotonicTime
+}
+
+extension StackGate {
+    /// libslirp gives up a connection whose handshake doesn't end within 75 s; a little later we do.
+    private static let openingTime = MonotonicTime.Span.seconds(80)
+
+    mutating func receiveVirtual(
+        _ segment: TCPSegment, _ packet: IPv4Packet, in frame: RawSpan, at now: MonotonicTime,
+        effects: inout [Effect]
+    ) {
+        guard configuration.datapath == .slirp, StackNetwork.isDialled(packet.destination),
+            packet.destination != configuration.own
+        else { return refuse(segment, packet, effects: &effects) }
+        let flow = StackFlow(
+            .tcp, sourcePort: segment.sourcePort,
+            destination: IPv4Endpoint(packet.destination, segment.destinationPort))
+        guard segment.isOpening else {
+            // libslirp resets what it doesn't know; but while a segment is held it must not see the rest.
+            if held[flow] == nil { effects.append(.input(flow)) }
+            return
+        }
+        if held[flow] != nil { return }
+        if openings[flow] != nil { return effects.append(.input(flow)) }
+        guard held.count < Limits.stackHeldMaximum, hasRoom,
+            frame.byteCount <= Limits.stackHeldBytesMaximum
+        else { return refuse(segment, packet, effects: &effects) }
+        let id = StackQuestionID(number: nextQuestion)
+        nextQuestion &+= 1
+        held[flow] = HeldSegment(
+            id: id, frame: frame.copy(0..<frame.byteCount), packet: packet, segment: segment,
+            deadline: now + Limits.stackAnswerTime, since: now)
+        questions[id] = flow
+        effects.append(.report(.question(id, tuple(of: flow))))
+    }
+
+    /// The sidecar's answer. One to a question that isn't open any more is nothing.
+    package mutating func answer(
+        _ id: StackQuestionID, _ answer: StackAnswer, at now: MonotonicTime, effects: inout [Effect]
+    ) {
+        guard let flow = questions[id], let segment = held[flow] else { return }
+        switch answer {
+        case .wait: held[flow]?.deadline = segment.since + Limits.stackWaitTime
+        case .refuse: refuseHeld(flow, effects: &effects)
+        case .open:
+            let isKnown = forwards.contains(flow.destination)
+            guard isKnown || forwards.count < Limits.stackForwardsMaximum else {
+                return refuseHeld(flow, effects: &effects)
+            }
+            questions[id] = nil
+            held[flow] = nil
+            openings[flow] = (id, now + StackGate.openingTime)
+            if !isKnown {
+                forwards.insert(flow.destination)
+                effects.append(.forward(flow.destination))
+            }
+            effects.append(.inject(segment.frame, flow))
+        }
+    }
+
+    private mutating func refuseHeld(_ flow: StackFlow, effects: inout [Effect]) {
+        guard let segment = held.removeValue(forKey: flow) else { return }
+        questions[segment.id] = nil
+        refuse(segment.segment, segment.packet, effects: &effects)
+    }
+
+    mutating func expireHeld(at now: MonotonicTime, effects: inout [Effect]) {
+        for (flow, segment) in held where segment.deadline <= now { refuseHeld(flow, effects: &effects) }
+    }
+
+    mutating func receiveVirtual(
+        _ datagram: UDPDatagram, _ packet: IPv4Packet, in frame: RawSpan, effects: inout [Effect]
+    ) {
+        guard configuration.datapath == .slirp, StackNetwork.isDialled(packet.destination),
+            packet.destination != configuration.own
+        else { return prohibit(packet, in: frame, .port, effects: &effects) }
+        let tuple = FourTuple(
+            source: IPv4Endpoint(packet.source, datagram.sourcePort),
+            destination: IPv4Endpoint(packet.destination, datagram.destinationPort))
+        effects.append(.report(.datagram(tuple, frame.copy(datagram.data))))
+    }
+
+    /// A datagram for the workload. Only virtual addresses speak to it, and only to itself.
+    package mutating func deliver(_ tuple: FourTuple, _ data: [UInt8], effects: inout [Effect]) {
+        guard StackNetwork.contains(tuple.source.address), tuple.destination.address == configuration.own
+        else { return }
+        for frame in writer.datagram(tuple, data) { effects.append(.transmit(frame)) }
+    }
+
+    /// The datagram of `tuple` (the workload's end first) found nobody.
+    package mutating func unreachable(_ tuple: FourTuple, effects: inout [Effect]) {
+        guard StackNetwork.contains(tuple.destination.address), tuple.source.address == configuration.own
+        else { return }
+        effects.append(.transmit(writer.portUnreachable(tuple)))
+    }
+}
