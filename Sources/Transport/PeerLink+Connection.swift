@@ -27,7 +27,7 @@ extension PeerLink {
         do { try channel.pipeline.syncOperations.addHandler(link) } catch {
             link.ending = (.sessionLost, "\(error)")
             channel.close(promise: nil)
-            channel.eventLoop.assumeIsolated().execute { link.finish() }
+            channel.eventLoop.assumeIsolated().execute { link.conclude() }
         }
         return link
     }
@@ -57,7 +57,7 @@ extension PeerLink {
         guard phase == .connecting, let target else { return }
         guard nextEndpoint < target.endpoints.count else {
             if ending == nil { ending = (.unreachable, "the peer announces no endpoint") }
-            return finish()
+            return conclude()
         }
         let endpoint = target.endpoints[nextEndpoint]
         nextEndpoint += 1
@@ -113,7 +113,7 @@ extension PeerLink {
             nextEndpoint < target.endpoints.count
         else {
             if ending == nil { ending = (reason, detail) }
-            return finish()
+            return conclude()
         }
         ending = nil
         session = nil
@@ -169,7 +169,7 @@ extension PeerLink {
     }
 
     /// Says that the link is gone, once.
-    func finish() {
+    func conclude() {
         guard phase != .closed else { return }
         phase = .closed
         timer?.cancel()
@@ -185,8 +185,7 @@ extension PeerLink {
 
     /// One timer, for the session's next deadline. A deadline that moved away is found out when it fires.
     func armTimer() {
-        guard let session, phase == .handshaking || phase == .established,
-            let deadline = session.nextDeadline
+        guard phase == .handshaking || phase == .established, let deadline = session?.nextDeadline
         else { return }
         if let timerDeadline, timer != nil, timerDeadline <= deadline { return }
         timer?.cancel()

@@ -10,7 +10,10 @@ extension PeerLink: ChannelInboundHandler {
         if context.channel.isActive { start() }
     }
 
-    package func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        // The next endpoint's channel may be there already.
+        if self.context === context { self.context = nil }
+    }
 
     package func channelActive(context: ChannelHandlerContext) {
         start()

@@ -196,7 +196,7 @@ extension PeerLink {
     }
 
     func scheduleFlushIfPending() {
-        if !isFlushScheduled, session.map({ $0.flushByteCount > 0 }) == true { scheduleFlush() }
+        if !isFlushScheduled, (session?.flushByteCount ?? 0) > 0 { scheduleFlush() }
     }
 
     private func endTurn() {

@@ -169,7 +169,7 @@ package final class PeerLink {
         if let context {
             shutDown(context, afterGoodbye: wasEstablished)
         } else {
-            eventLoop.assumeIsolated().execute { self.finish() }
+            eventLoop.assumeIsolated().execute { self.conclude() }
         }
     }
 
@@ -241,7 +241,7 @@ final class LinkStream {
     let isDatagram: Bool
     /// Bytes that had no credit or no room.
     var queue: ByteBuffer?
-    var datagrams = CircularBuffer<ByteBuffer>(initialCapacity: 0)
+    var datagrams: [ByteBuffer] = []
     var wantsFinish = false
     /// `write` said false.
     var isBlocked = false

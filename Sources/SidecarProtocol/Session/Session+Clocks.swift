@@ -23,6 +23,7 @@ struct SessionClocks {
         rekeyed(at: now)
     }
 
+    /// By either side.
     mutating func rekeyBegan(at now: MonotonicTime) {
         handshakeDeadline = now + Limits.silenceSpan
         rekeyDue = nil

@@ -44,7 +44,9 @@ extension Session {
 
     // MARK: Frames
 
-    mutating func readRekey1(_ body: UnsafeRawBufferPointer) throws(SessionError) {
+    mutating func readRekey1(
+        _ body: UnsafeRawBufferPointer, at now: MonotonicTime
+    ) throws(SessionError) {
         guard let own, let peer, let transport else { throw .unexpectedRekey }
         switch rekey {
         case .idle: break
@@ -64,6 +66,7 @@ extension Session {
             pending.append(.rekey2, StreamID(number: 0), try state.writeMessage(payload: proof))
         } catch { throw .handshake(error) }
         rekey = .sentSecond(state)
+        clocks.rekeyBegan(at: now)
     }
 
     mutating func readRekey2(_ body: UnsafeRawBufferPointer, at now: Now) throws(SessionError) {

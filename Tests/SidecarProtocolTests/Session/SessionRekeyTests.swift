@@ -120,6 +120,20 @@ struct SessionRekeyTests {
         }
     }
 
+    @Test("a peer that begins a re-handshake and leaves it there is given up")
+    func abandoned() throws {
+        let pair = try SessionPair.established()
+        pair.ends[0].session.beginRekey(at: pair.now.monotonic)
+        _ = pair.flush(0)
+        // Its answer is lost, so that the one that began goes on no further.
+        pair.tamper = { receiver, bytes in if receiver == 0 { bytes = [] } }
+        pair.pump()
+        pair.advance(Limits.silenceSpan)
+        #expect(throws: SessionError.handshakeTimeout) {
+            try pair.ends[1].session.passTime(at: pair.now)
+        }
+    }
+
     @Test("frames of a re-handshake that nothing led to end the session")
     func unexpected() throws {
         for type in [FrameType.rekey2, .rekey3, .rekeyed] {
