@@ -34,7 +34,7 @@ struct ImportTests {
                 #expect(!file.path.hasPrefix("Sources/"), "\(file.path): no rule says what it may import")
                 continue
             }
-            for (module, line) in SwiftCode(file.text).imports {
+            for (module, line) in file.code.imports {
                 #expect(
                     rule.allowed.contains(module),
                     "\(file.path):\(line): \(rule.prefix) must not import \(module)")
@@ -51,7 +51,7 @@ struct ImportTests {
         ])
     func coreIsPure(word: String) {
         for file in SourceTree.sources where file.path.hasPrefix("Sources/SidecarProtocol/") {
-            let lines = SwiftCode(file.text).lines(holding: word)
+            let lines = file.code.lines(holding: word)
             #expect(lines.isEmpty, "\(file.path):\(lines.first ?? 0): `\(word)` in the pure core")
         }
     }
@@ -59,7 +59,7 @@ struct ImportTests {
     @Test("nothing is public, and nothing is built with unchecked arithmetic")
     func accessStaysInThePackage() {
         for file in SourceTree.sources {
-            let lines = SwiftCode(file.text).lines(holding: "public")
+            let lines = file.code.lines(holding: "public")
             #expect(lines.isEmpty, "\(file.path):\(lines.first ?? 0): use `package` instead of `public`")
         }
         #expect(SourceTree.text(of: "Package.swift")?.contains("Ounchecked") == false)

@@ -11,6 +11,8 @@ struct SourceTree: Sendable {
         /// Lines as an editor counts them: a final newline begins no line.
         var lineCount: Int { text.hasSuffix("\n") ? lines.count - 1 : lines.count }
         var isSwift: Bool { path.hasSuffix(".swift") }
+        /// The file without comments and literals; of a Swift file only.
+        var code: SwiftCode { SourceTree.code[path] ?? SwiftCode("") }
         /// The folders of the path, and the file's name last.
         var parts: [String] { path.split(separator: "/").map(String.init) }
     }
@@ -23,6 +25,10 @@ struct SourceTree: Sendable {
 
     static var swift: [File] { files.filter(\.isSwift) }
     static var sources: [File] { swift.filter { $0.path.hasPrefix("Sources/") } }
+
+    /// Every Swift file, read as code, by its path: reading is what takes the time.
+    static let code: [String: SwiftCode] = Dictionary(
+        uniqueKeysWithValues: swift.map { ($0.path, SwiftCode($0.text)) })
 
     /// The text of one file, or nil where there is none.
     static func text(of path: String) -> String? { files.first { $0.path == path }?.text }
