@@ -2,19 +2,6 @@ import SidecarProtocol
 import Testing
 
 @Suite struct MutationTests {
-    /// Seeded, so that a failure is found again: SplitMix64.
-    struct Numbers: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
-    }
-
     /// One of everything that the parsers read.
     static func seeds() throws -> [[UInt8]] {
         let fixture = try TrustFixture()
@@ -36,7 +23,7 @@ import Testing
             + NodeMessageTests.nodeMessages.map { $0.encoded() }
     }
 
-    static func mutated(_ seed: [UInt8], _ numbers: inout Numbers) -> [UInt8] {
+    static func mutated(_ seed: [UInt8], _ numbers: inout SeededNumbers) -> [UInt8] {
         var bytes = seed
         for _ in 0..<Int.random(in: 1...4, using: &numbers) {
             guard let at = bytes.indices.randomElement(using: &numbers) else { return [0] }
@@ -63,7 +50,7 @@ import Testing
     func mutations(name: String) throws {
         let check = try #require(ParserProperties.all.first { $0.name == name }).check
         let seeds = try Self.seeds()
-        var numbers = Numbers(state: 2026)
+        var numbers = SeededNumbers(state: 2026)
         for seed in seeds { check(seed) }
         for _ in 0..<3000 {
             check(Self.mutated(seeds.randomElement(using: &numbers)!, &numbers))

@@ -58,7 +58,7 @@ struct SessionMutationTests {
 
     @Test("frames of random bytes, and real ones with changes, are read or refused", arguments: 0..<20)
     func randomFrames(seed: UInt64) throws {
-        var numbers = SeededNumbers(seed: seed)
+        var numbers = SeededNumbers(state: seed)
         let pair = try SessionPair.established()
         _ = pair.openStream()
         var frames = PendingFrames()
@@ -94,7 +94,7 @@ struct SessionMutationTests {
 
     @Test("first flights of random bytes are refused", arguments: 0..<20)
     func randomFlights(seed: UInt64) throws {
-        var numbers = SeededNumbers(seed: seed)
+        var numbers = SeededNumbers(state: seed)
         let domain = try TestDomain()
         let (caller, callee) = (
             try domain.credential("client", key: 50), try domain.credential("web", key: 60)
