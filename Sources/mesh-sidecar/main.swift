@@ -1,1 +1,3 @@
+import Sidecar
 
+Sidecar.run()

@@ -8,53 +8,63 @@ import SidecarProtocol
 import Transport
 
 final class PeerListener {
-    private let channels: [any Channel]
     /// What announcements carry, the best first.
     let endpoints: [Endpoint]
+    private var channels: [any Channel] = []
+    private var isClosed = false
 
-    private init(channels: [any Channel], endpoints: [Endpoint]) {
-        self.channels = channels
-        self.endpoints = endpoints
-    }
-
-    /// Opens the sockets that the configuration names, or one on all addresses and a free port.
+    /// Opens the sockets that the configuration names, or one on all addresses and a free port; they take
+    /// connections when this returns.
     ///
     /// - Parameter accept: called on the loop for each connection; throwing refuses it.
-    static func open(
+    init(
         _ configuration: WorkloadConfiguration, on loop: any EventLoop,
         accept: @escaping (any Channel) throws -> Void
-    ) throws(SystemError) -> PeerListener {
+    ) throws(SystemError) {
         var sockets: [(socket: Int32, endpoint: Endpoint)] = []
         if configuration.listen.isEmpty {
-            sockets.append(try bindToAll())
+            sockets.append(try PeerListener.bindToAll())
         } else {
-            for text in configuration.listen { sockets.append(try bind(parse(text, of: "listen"))) }
+            for text in configuration.listen {
+                sockets.append(try PeerListener.bind(PeerListener.parse(text, of: "listen")))
+            }
         }
         var endpoints: [Endpoint] = []
-        for text in configuration.advertise { endpoints.append(try parse(text, of: "advertise")) }
-        if endpoints.isEmpty { endpoints = advertised(sockets.map(\.endpoint)) }
-        let bound = NIOLoopBound(accept, eventLoop: loop)
-        var channels: [any Channel] = []
-        for (socket, endpoint) in sockets {
-            let opening = ServerBootstrap(group: loop)
-                .childChannelInitializer { child in
-                    child.eventLoop.makeCompletedFuture { try bound.value(child) }
-                }
-                .withBoundSocket(socket)
-            // On the loop's own thread this future is complete already.
-            var channel: (any Channel)?
-            opening.assumeIsolated().whenSuccess { channel = $0 }
-            guard let channel else { throw SystemError("listen(\(endpoint))", code: EIO) }
-            Glibc.listen(socket, 4096)
-            channels.append(channel)
+        for text in configuration.advertise {
+            endpoints.append(try PeerListener.parse(text, of: "advertise"))
         }
-        return PeerListener(channels: channels, endpoints: Array(endpoints.prefix(endpointsMaximum)))
+        if endpoints.isEmpty { endpoints = PeerListener.advertised(sockets.map(\.endpoint)) }
+        self.endpoints = Array(endpoints.prefix(PeerListener.endpointsMaximum))
+        for (socket, _) in sockets { serve(socket, on: loop, accept) }
+    }
+
+    private func serve(
+        _ socket: Int32, on loop: any EventLoop, _ accept: @escaping (any Channel) throws -> Void
+    ) {
+        let bound = NIOLoopBound((self, accept), eventLoop: loop)
+        ServerBootstrap(group: loop)
+            .childChannelInitializer { child in
+                child.eventLoop.makeCompletedFuture { try bound.value.1(child) }
+            }
+            .withBoundSocket(socket)
+            .whenSuccess { channel in
+                // NIO listens anew, with a backlog of its own; the last word counts.
+                listen(socket, PeerListener.backlog)
+                bound.value.0.opened(channel)
+            }
+    }
+
+    private func opened(_ channel: any Channel) {
+        channels.append(channel)
+        if isClosed { close() }
     }
 
     func close() {
+        isClosed = true
         for channel in channels { channel.close(promise: nil) }
     }
 
+    private static let backlog: Int32 = 4096
     private static let endpointsMaximum = 6
 
     // MARK: Sockets
@@ -77,7 +87,8 @@ final class PeerListener {
         if endpoint.port != 0 { setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &one, size) }
         setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &one, size)
         if isIPv6 { setsockopt(socket, Int32(IPPROTO_IPV6), SocketOption.ipv6Only, &zero, size) }
-        let code = RawSocket.bind(socket, to: endpoint)
+        var code = RawSocket.bind(socket, to: endpoint)
+        if code == 0, listen(socket, backlog) != 0 { code = errno }
         guard code == 0, let local = RawSocket.localEndpoint(of: socket) else {
             Glibc.close(socket)
             throw SystemError("listen: bind(\(endpoint))", code: code == 0 ? EIO : code)

@@ -163,7 +163,7 @@ private final class DatagramQuestions: ChannelInboundHandler {
 }
 
 /// Questions on a connection: each with its length before it (RFC 1035 §4.2.2).
-private final class StreamQuestions: ChannelInboundHandler {
+final class StreamQuestions: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private unowned let service: NameService

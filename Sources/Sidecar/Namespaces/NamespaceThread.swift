@@ -93,8 +93,9 @@ final class NamespaceThread: Sendable {
         var bytes = [UInt8](repeating: 0, count: Limits.launcherMessageBytesMaximum)
         var descriptors = [Int32](repeating: -1, count: 4)
         var count = 0
+        var sender: pid_t = 0
         let received = mesh_receive(
-            launcher, &bytes, bytes.count, &descriptors, descriptors.count, &count, nil)
+            launcher, &bytes, bytes.count, &descriptors, descriptors.count, &count, &sender)
         guard received > 0 else {
             if received < 0 { report(.failed("\(SystemError("message from mesh-launch"))")) }
             report(.launcherEnded)

@@ -1,0 +1,102 @@
+// What the core decides, carried out.
+
+import CLinuxShims
+import Logging
+import NIOCore
+import SidecarProtocol
+import Transport
+
+extension Driver {
+    func perform(_ effect: MeshEffect) {
+        switch effect {
+        case .register(let announcements, let certificates, let tombstone):
+            topics.register(
+                announcements: announcements, certificates: certificates, tombstone: tombstone)
+        case .withdraw(let tombstone): topics.withdraw(tombstone: tombstone)
+        case .subscribe(let topic): topics.subscribe(topic)
+        case .unsubscribe(let topic): topics.unsubscribe(topic)
+        case .renewCredential: requestCredential()
+        case .persistAddresses(let bytes): persist(bytes)
+        case .answer(let query, let answer): reply(query, answer)
+        case .listen(let address, let port): listen(address, port)
+        case .unlisten(let address, let port): unlisten(address, port)
+        case .dial(let link, let target): dial(link, target)
+        case .closeLink(let link, let reason): links.removeValue(forKey: link)?.close(reason)
+        case .send(let link, let frame): send(frame, on: link)
+        case .openStream(let flow, let link, let open, let permit): openStream(flow, link, open, permit)
+        case .deliver(let flow, let source, let localSource, let port, let permit):
+            deliver(flow, from: source, or: localSource, to: port, permit)
+        case .cut(let flow, _): cut(flow)
+        case .allowEgress, .revokeEgress: break
+        case .probe(let port): probe(port)
+        case .record(let record):
+            metrics.count(record)
+            records.append(record)
+        case .log(let level, let text): logger.log(level: Logger.Level(level), "\(text)")
+        case .stopped: stopped()
+        }
+    }
+
+    /// Written whole or not at all, before whatever follows.
+    private func persist(_ addresses: [UInt8]) {
+        do {
+            try SmallFile.write(addresses, to: instanceFolder + "/" + MeshPaths.addressesName)
+        } catch {
+            // A replacement of this sidecar couldn't know the addresses that its workload holds.
+            logger.error("addresses not kept, a replaced sidecar will give others: \(error)")
+        }
+    }
+
+    private func reply(_ query: QueryID, _ answer: NameAnswer) {
+        if case .resolve(let host) = answer {
+            feed(.resolved(query, host: host, [], timeToLive: .seconds(0)))
+        } else {
+            names.answer(query, answer)
+        }
+    }
+
+    private func send(_ frame: ControlFrame, on link: LinkID) {
+        guard let link = links[link] else { return }
+        if case .reset(let stream, let reason) = frame {
+            link.reset(stream, reason)
+        } else {
+            link.send(frame)
+        }
+    }
+
+    // MARK: Listeners
+
+    private func listen(_ address: IPAddress, _ port: ServicePort) {
+        guard network != nil else { return earlyListeners.append((address, port)) }
+        guard port.protocol == .tcp else { return }
+        do {
+            try listeners.listen(Endpoint(address, port.port))
+        } catch {
+            logger.error("no listener for a peer: \(error)")
+        }
+    }
+
+    private func unlisten(_ address: IPAddress, _ port: ServicePort) {
+        earlyListeners.removeAll { $0 == (address, port) }
+        guard port.protocol == .tcp else { return }
+        listeners.unlisten(Endpoint(address, port.port))
+    }
+
+    func openEarlyListeners() {
+        let early = earlyListeners
+        earlyListeners = []
+        for (address, port) in early { listen(address, port) }
+    }
+}
+
+extension Logger.Level {
+    init(_ level: LogLevel) {
+        switch level {
+        case .debug: self = .debug
+        case .info: self = .info
+        case .notice: self = .notice
+        case .warning: self = .warning
+        case .error: self = .error
+        }
+    }
+}

@@ -1,0 +1,170 @@
+// Flows of the workload, in both directions, and what becomes of them.
+
+import CLinuxShims
+import Glibc
+import NIOCore
+import NIOPosix
+import SidecarProtocol
+import Transport
+
+/// An inbound flow on its way to the workload.
+struct Delivery {
+    var connector: WorkloadConnector
+    var link: LinkID
+    var stream: StreamID
+    var permit: FlowPermit
+}
+
+extension Driver: FlowOwner {
+    // MARK: Outbound
+
+    /// Nil refuses the connection, where a limit is reached.
+    func newOutboundFlow() -> FlowChannel? {
+        guard stage != .stopping, flows.count < flowsMaximum else {
+            counters.refusedConnections += 1
+            return nil
+        }
+        return FlowChannel(handle: nextFlow(), owner: self)
+    }
+
+    /// Each flow has a descriptor; sockets in stock, links and files need some too.
+    private var flowsMaximum: Int {
+        min(Limits.flowsMaximum, max(64, counters.descriptorsMaximum - 256))
+    }
+
+    func flowActive(_ flow: FlowChannel, local: Endpoint?, remote: Endpoint?) {
+        if let delivery = deliveries.removeValue(forKey: flow.handle) {
+            return delivered(flow, delivery)
+        }
+        guard flow.isOutbound, let local, let remote, isVirtual(local.address) else { return flow.cut() }
+        flows[flow.handle] = flow
+        feed(.workloadDialled(flow.handle, source: remote, destination: local, .tcp))
+    }
+
+    /// M's own address, 169.254.77.1, would be accepted on too.
+    private func isVirtual(_ address: IPAddress) -> Bool {
+        guard let number = address.v4 else { return true }
+        return number & ReservedAddress.networkMask == ReservedAddress.network
+    }
+
+    func openStream(_ id: FlowHandle, _ linkID: LinkID, _ open: FlowOpen, _ permit: FlowPermit) {
+        guard let flow = flows[id] else { return }
+        guard let link = links[linkID], let stream = link.openStream(open, permit: permit, end: flow) else {
+            cut(id)
+            return feed(.flowEnded(id, links[linkID] == nil ? .sessionLost : .limit))
+        }
+        feed(.streamOpened(id, stream))
+        flow.join(link, stream)
+    }
+
+    // MARK: Inbound
+
+    func deliver(
+        _ id: FlowHandle, from source: Endpoint, or localSource: Endpoint, to port: ServicePort,
+        _ permit: FlowPermit
+    ) {
+        guard let opening, opening.flow == id, port.protocol == .tcp else {
+            return feed(.deliveryFailed(id, .limit))
+        }
+        let connector = WorkloadConnector(
+            routes: routes(to: port, from: source, or: localSource), loop: loop, sockets: sockets
+        ) { [unowned self] outcome in
+            switch outcome {
+            case .connected(let socket): adopt(socket, id)
+            case .failed(let reason):
+                deliveries[id] = nil
+                feed(.deliveryFailed(id, reason))
+            }
+        }
+        deliveries[id] = Delivery(
+            connector: connector, link: opening.link, stream: opening.stream, permit: permit)
+        connector.start()
+    }
+
+    /// Through M to the workload's own address, as its peers see it; then to 127.0.0.1 inside W.
+    private func routes(
+        to port: ServicePort, from source: Endpoint, or localSource: Endpoint
+    ) -> [WorkloadConnector.Route] {
+        var routes: [WorkloadConnector.Route] = []
+        if network?.datapath == .veth, let own = node.ownAddress {
+            routes.append(
+                .init(kind: .meshTCP, source: source, destination: Endpoint(own, port.port)))
+        }
+        let loopback = IPAddress(v4: 0x7F00_0001)
+        routes.append(
+            .init(kind: .workloadTCP, source: localSource, destination: Endpoint(loopback, port.port)))
+        return routes
+    }
+
+    /// The workload took the connection.
+    private func adopt(_ socket: Int32, _ id: FlowHandle) {
+        let flow = FlowChannel(handle: id, owner: self, isOutbound: false)
+        let bound = NIOLoopBound((self, flow), eventLoop: loop)
+        ClientBootstrap(group: loop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try FlowChannel.configure(channel, bound.value.1)
+                }
+            }
+            .withConnectedSocket(socket)
+            .whenFailure { _ in
+                // It ended before NIO had it.
+                let (driver, flow) = bound.value
+                guard driver.deliveries.removeValue(forKey: flow.handle) != nil else { return }
+                driver.feed(.deliveryFailed(flow.handle, .workloadReset))
+            }
+    }
+
+    private func delivered(_ flow: FlowChannel, _ delivery: Delivery) {
+        guard let link = links[delivery.link] else { return flow.cut() }
+        flows[flow.handle] = flow
+        feed(.delivered(flow.handle))
+        // What the stream holds comes inside `attach`.
+        flow.join(link, delivery.stream)
+        link.attach(delivery.stream, permit: delivery.permit, end: flow)
+    }
+
+    func probe(_ port: ServicePort) {
+        guard port.protocol == .tcp else { return feed(.probed(port, isUp: true)) }
+        let source = Endpoint(IPAddress(v4: ReservedAddress.nameService), 0)
+        let local = Endpoint(
+            IPAddress(v4: VirtualAddresses.localHalf(of: ReservedAddress.nameService)), 0)
+        let connector = WorkloadConnector(
+            routes: routes(to: port, from: source, or: local), loop: loop, sockets: sockets
+        ) { [unowned self] outcome in
+            if case .connected(let socket) = outcome {
+                RawSocket.abort(socket)
+                feed(.probed(port, isUp: true))
+            } else {
+                feed(.probed(port, isUp: false))
+            }
+        }
+        connector.start()
+    }
+
+    // MARK: The end
+
+    func cut(_ id: FlowHandle) {
+        deliveries.removeValue(forKey: id)?.connector.cancel()
+        flows.removeValue(forKey: id)?.cut()
+        trimLater()
+    }
+
+    func flowEnded(_ flow: any WorkloadFlow, _ reason: CloseReason) {
+        guard flows.removeValue(forKey: flow.handle) != nil else { return }
+        feed(.flowEnded(flow.handle, reason))
+        trimLater()
+    }
+
+    /// A second after traffic stops its buffers go back to the kernel; not sooner, since traffic that
+    /// goes on would want them again.
+    private func trimLater() {
+        guard !isTrimScheduled else { return }
+        isTrimScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: .seconds(1)) {
+            bound.value.isTrimScheduled = false
+            mesh_trim_allocator()
+        }
+    }
+}

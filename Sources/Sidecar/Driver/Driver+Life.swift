@@ -1,0 +1,177 @@
+// From the launcher's first message to the end of the process.
+
+import CLinuxShims
+import Glibc
+import Logging
+import NIOCore
+import SidecarProtocol
+import Transport
+
+extension Driver {
+    /// Starts everything that doesn't need the namespaces, which the launcher builds meanwhile.
+    func begin() {
+        do {
+            try sockets.start()
+            requestCredential()
+            peerListener = try PeerListener(node.configuration, on: loop) { [unowned self] in
+                try accept($0)
+            }
+        } catch {
+            return fail("\(error)")
+        }
+        feed(.listening(peerListener?.endpoints ?? []))
+        topics.start()
+    }
+
+    func handle(_ event: NodeClient.Event) {
+        switch event {
+        case .connected: feed(.nodeConnected)
+        case .announcement(let bytes, let certificates):
+            feed(.announcement(bytes, certificates: certificates))
+        case .tombstone(let bytes): feed(.tombstone(bytes))
+        case .refused(let why): logger.warning("mesh-node: \(why)")
+        case .disconnected(let why): logger.info("no mesh-node, trying again: \(why)")
+        }
+    }
+
+    func handle(_ event: NamespaceEvent) {
+        switch event {
+        case .message(.start, _): logger.warning("a second start message from mesh-launch, ignored")
+        case .message(.network(let network), let tap): open(network, tap: tap)
+        case .message(.workload(let process), _): workloadProcess = process
+        case .message(.finish, _): finish()
+        case .launcherEnded:
+            isOrphan = stage != .stopping
+            finish()
+        case .clockStepped: feed(.clockStepped)
+        case .failed(let why): fail(why)
+        }
+    }
+
+    private func open(_ network: SidecarNetwork, tap: Int32?) {
+        self.network = network
+        do {
+            if network.datapath == .veth { try names.open(sockets: sockets) }
+        } catch {
+            return fail("the name service can't be opened: \(error)")
+        }
+        openEarlyListeners()
+        becomeReady()
+    }
+
+    // MARK: Certificates
+
+    /// With new keys each time: nothing that is stolen of an old process or certificate lasts.
+    func requestCredential() {
+        let staticKey = X25519KeyPair(secret: .random())
+        let signingKey = SigningKeyPair(seed: .random())
+        let configuration = node.configuration
+        let request = IssuerRequest(
+            subject: .workload(workload), isNamed: configuration.isNamed, instance: launch.instance,
+            staticKey: staticKey.publicKey, signingKey: signingKey.publicKey,
+            workloadVersion: configuration.version,
+            configurationHash: SHA256.hash(configuration.encoded()), joins: launch.joins,
+            serves: !configuration.serves.isEmpty, executableDigest: launch.executableDigest)
+        issuer.request(request, signedBy: signingKey) { [unowned self] result in
+            switch result {
+            case .success(let issued):
+                adopt(
+                    Credential(
+                        certificate: issued.chain.leaf, chain: [issued.chain.issuer],
+                        bundle: issued.bundle, staticKey: staticKey, signingKey: signingKey,
+                        policyHead: issued.policyHead, discoveryKey: issued.discoveryKey))
+            case .failure(let failure):
+                if stage == .starting { return fail("\(failure)") }
+                counters.renewalFailures += 1
+                logger.error("certificate not renewed: \(failure)")
+            }
+        }
+    }
+
+    private func adopt(_ credential: Credential) {
+        if let credentials {
+            credentials.renew(credential, at: Now.current().wall)
+            for link in links.values { link.renew(credential) }
+        } else {
+            credentials = CredentialSource(credential)
+        }
+        feed(.credential(credential))
+        becomeReady()
+    }
+
+    /// The workload may run once names resolve, its configured listeners are there, and peers can be
+    /// reached and reach us.
+    private func becomeReady() {
+        guard stage == .starting, network != nil, credentials != nil else { return }
+        stage = .ready
+        tellLauncher(.ready)
+        openAdmin()
+        logger.info("\(workload) ready on \(network?.datapath.rawValue ?? "")")
+    }
+
+    private func openAdmin() {
+        let path = instanceFolder + "/" + MeshPaths.adminSocketName
+        do {
+            try AdminSocket.open(path: path, on: loop) { [unowned self] in respond(to: $0) }
+                .assumeIsolated().whenSuccess { self.admin = $0 }
+        } catch {
+            logger.error("\(error)")
+        }
+    }
+
+    // MARK: The end
+
+    /// The sidecar can't serve its workload.
+    private func fail(_ why: String) {
+        logger.error("\(why)")
+        guard stage == .starting else { return }
+        tellLauncher(.failed(why))
+        exit(1)
+    }
+
+    /// Closes flows, sessions and records in order, in two seconds at most.
+    func finish() {
+        guard stage != .stopping else { return }
+        let wasStarting = stage == .starting
+        stage = .stopping
+        if wasStarting { return stopped() }
+        peerListener?.close()
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: .milliseconds(1500)) { bound.value.end() }
+        feed(.stop)
+    }
+
+    /// Everything is said; what was written this turn leaves in the tasks that are queued already.
+    func stopped() {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.execute { bound.value.loop.execute { bound.value.end() } }
+    }
+
+    private func end() -> Never {
+        if !records.close(atMost: .milliseconds(500)) {
+            logger.error("the disk is too slow, records are lost")
+        }
+        admin?.close()
+        if isOrphan { SmallFile.removeFolder(instanceFolder) }
+        exit(0)
+    }
+
+    private func tellLauncher(_ message: SidecarMessage) {
+        let bytes = message.encoded()
+        if mesh_send(Sidecar.launcherSocket, bytes, bytes.count, nil, 0) < 0 {
+            logger.error("\(SystemError("message to mesh-launch"))")
+        }
+    }
+}
+
+extension SecretBytes {
+    /// 32 bytes of the kernel's randomness.
+    fileprivate static func random() -> SecretBytes {
+        SecretBytes(count: 32) { out in
+            var random = SystemRandomNumberGenerator()
+            for offset in stride(from: 0, to: 32, by: 8) {
+                out.storeBytes(of: random.next(), toByteOffset: offset, as: UInt64.self)
+            }
+        }
+    }
+}
