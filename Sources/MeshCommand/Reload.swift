@@ -5,7 +5,7 @@ struct Reload: Verb {
     static let configuration = CommandConfiguration(
         abstract: "Take over what changed in a workload's config file, while it runs.",
         discussion: """
-            accepts, calls and egress become what the file says, also where it leaves them out; flows that \
+            serves, accepts, calls and egress become what the file says, also where it leaves them out; flows that \
             are no longer allowed end at once, the others go on. Keys that only a new start can change are \
             kept where the file doesn't name them, and refused where it names another value.
 
@@ -56,7 +56,9 @@ struct Reload: Verb {
     private func configuration(for instance: Instance) throws -> WorkloadConfiguration {
         let path = try file ?? Reload.path(of: instance)
         let compiled = try ConfigurationSource.compile(path, domain.trustDomain)
-        guard compiled.configuration.workload.description == instance.workload else {
+        // A file that is named here must be the workload's own. The one that it was started with is, even
+        // where --name gave the workload another name than the file does.
+        guard file == nil || compiled.configuration.workload.description == instance.workload else {
             throw Complaint(
                 "\(path) is the configuration of \(compiled.configuration.workload), not of \(instance.workload)",
                 fix: "give the workload's own file by --config", exitCode: 2)
@@ -92,12 +94,11 @@ extension CompiledConfiguration {
     func onto(_ running: WorkloadConfiguration?) -> WorkloadConfiguration {
         guard let running else { return configuration }
         var merged = configuration
+        merged.workload = running.workload
+        merged.isNamed = running.isNamed
         if !keys.contains("version") { merged.version = running.version }
         if !keys.contains("command") || merged.command.isEmpty { merged.command = running.command }
         if !keys.contains("user") { merged.user = running.user }
-        if !keys.contains("serves"), merged.accepts.allSatisfy(\.ports.isEmpty) {
-            merged.serves = running.serves
-        }
         if !keys.contains("datapath") { merged.datapath = running.datapath }
         if !keys.contains("consistency") { merged.consistency = running.consistency }
         if !keys.contains("sockets") { merged.sockets = running.sockets }

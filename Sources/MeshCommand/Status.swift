@@ -55,7 +55,7 @@ struct Status: Verb {
         let report = instance.report
         var facts = Table(["", ""])
         facts.add(["identity", report["identity"].text ?? "-"])
-        facts.add(["instance", report["instance"].text ?? instance.shortID])
+        facts.add(["instance", instance.id])
         facts.add(["incarnation", report["incarnation"].integer.map(String.init) ?? "-"])
         let processes = ["launcher", "sidecar", "workload"].compactMap { name in
             report["\(name)_pid"].integer.map { "\(name) \($0)" }

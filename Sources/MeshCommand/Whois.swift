@@ -51,7 +51,7 @@ struct Whois: Verb {
                     .object([
                         "address": .text(subject), "identity": .text(identity),
                         "seen_by": .text(instance.workload),
-                        "instance": .text(instance.shortID),
+                        "instance": .text(instance.id),
                     ])
                 ))
         }
@@ -80,7 +80,7 @@ struct Whois: Verb {
                 Table.visible(
                     "flow \(flow.id.prefix(16)) is \(flow.end("src")) -> \(flow.end("dst")), \(flow.verdict), "
                         + "\(flow.json["direction"].text ?? "?") of \(instance.workload) (\(instance.label))"),
-                flow.json.adding(["workload": .text(instance.workload), "instance": .text(instance.shortID)])
+                flow.json.adding(["workload": .text(instance.workload), "instance": .text(instance.id)])
             )
         }
     }

@@ -23,8 +23,11 @@ struct Instance {
         report["workload"].text ?? configuration?.workload.description ?? "unknown"
     }
 
+    /// The whole id, where the sidecar tells it.
+    var id: String { report["instance"].text ?? shortID }
+
     /// Eight digits, as people read them.
-    var label: String { String((report["instance"].text ?? shortID).prefix(8)) }
+    var label: String { String(id.prefix(8)) }
 
     var configuration: WorkloadConfiguration? {
         let path = folder + "/" + MeshPaths.configurationName
@@ -79,8 +82,7 @@ extension Instance {
     }
 
     func isCalled(_ name: String) -> Bool {
-        let id = report["instance"].text ?? shortID
-        return workload == name || workload.hasSuffix("/" + name)
+        workload == name || workload.hasSuffix("/" + name)
             || (name.count >= 4 && id.hasPrefix(name.lowercased()))
     }
 }

@@ -42,7 +42,7 @@ struct Flows: Verb {
         let silent = instances.filter { (try? $0.status.get()) == nil }
         let warning = silent.map { "mesh: \($0.workload) (\($0.label)) doesn't answer; see mesh status\n" }
             .joined()
-        let flows = Flow.live(of: instances).map { ($0.flow, $0.instance.workload, $0.instance.shortID) }
+        let flows = Flow.live(of: instances).map { ($0.flow, $0.instance.workload, $0.instance.id) }
         return Answer(
             text: text(flows, none: "No flow is open."), exitCode: silent.isEmpty ? 0 : 1, warning: warning)
     }

@@ -12,7 +12,7 @@ struct Outcomes {
         lines.append("\(instance.workload) (\(instance.label)): \(outcome)\n")
         members.append(
             JSON.object([
-                "workload": .text(instance.workload), "instance": .text(instance.shortID),
+                "workload": .text(instance.workload), "instance": .text(instance.id),
                 "done": .bool(true),
                 "outcome": .text(outcome),
             ]).adding(details))
@@ -23,7 +23,7 @@ struct Outcomes {
         failures.append("mesh: \(instance.workload) (\(instance.label)) \(Table.visible(what)); \(fix)\n")
         members.append(
             .object([
-                "workload": .text(instance.workload), "instance": .text(instance.shortID),
+                "workload": .text(instance.workload), "instance": .text(instance.id),
                 "done": .bool(false),
                 "error": .text(what), "fix": .text(fix),
             ]))

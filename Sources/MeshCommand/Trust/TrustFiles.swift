@@ -12,7 +12,7 @@ struct TrustFiles {
 
     /// Nil where there is no trust domain yet.
     init?(_ paths: MeshPaths) throws(Complaint) {
-        let path = paths.trustFolder + "/bundle"
+        let path = paths.trustBundleFile
         guard FileStatus(paths.trustFolder) != nil else { return nil }
         let bytes = try FileContent.read(path, atMost: Limits.trustBundleBytesMaximum + 1)
         do { bundle = try TrustBundle(canonical: bytes) } catch {
@@ -20,10 +20,10 @@ struct TrustFiles {
                 "\(path) isn't a trust bundle: \(error)", fix: "restore the folder from a backup", exitCode: 1
             )
         }
-        let certificate = paths.issuerFolder + "/issuer.cert"
+        let certificate = paths.issuerCertificateFile
         issuer = (try? FileContent.read(certificate, atMost: Limits.certificateBytesMaximum + 1))
             .flatMap { try? Certificate(canonical: $0) }
-        hasRootKey = FileStatus(paths.trustFolder + "/root.key") != nil
+        hasRootKey = FileStatus(paths.rootKeyFile) != nil
     }
 
     /// The name of one's own trust domain, where it is known.

@@ -31,7 +31,10 @@ import Testing
             ])
         #expect(try mesh.answer("flows", "--workload", "client").text == "No flow is open.\n")
         let json = try mesh.answer("flows", "--json").text
-        #expect(json.hasPrefix(#"{"flows":[{"workload":"default/web","instance":"3f9a01c2d4e5f607","time":"#))
+        #expect(
+            json.hasPrefix(
+                #"{"flows":[{"workload":"default/web","instance":"3f9a01c2d4e5f6070011223344556677","time":"#)
+        )
         #expect(json.contains(#""prev":"ff""#))
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import SidecarProtocol
 import Testing
 
@@ -54,6 +55,25 @@ import Testing
             answer.warning.contains("refused the configuration: datapath can't change; the old one stays"))
     }
 
+    @Test("a workload that --name renamed takes its file over, and keeps its name")
+    func renamed() throws {
+        let mesh = FakeMesh()
+        let path = try mesh.write(ReloadTests.file, to: "web.yaml")
+        let running = WorkloadConfiguration(workload: try WorkloadName(namespace: "shop", name: "api"))
+        let sidecar = mesh.start(
+            "shop/api",
+            [
+                "/config": .init(200, #"{"config_path":"\#(path)"}"#),
+                "/reload": .init(200, #"{"changed":[]}"#),
+            ])
+        try Data(running.encoded()).write(
+            to: URL(fileURLWithPath: mesh.folder + "/instances/3f9a01c2d4e5f607/config"))
+        #expect(try mesh.answer("reload", "api").text == "shop/api (3f9a01c2): nothing changed\n")
+        let posted = try WorkloadConfiguration(canonical: try #require(sidecar.body(of: "POST /reload")))
+        #expect(posted.workload == running.workload)
+        #expect(posted.command == ["nginx"])
+    }
+
     @Test("what the command line gave is kept where the file is silent, but never a permission")
     func merges() throws {
         var running = WorkloadConfiguration(workload: try WorkloadName(namespace: "default", name: "web"))
@@ -68,7 +88,7 @@ import Testing
         let merged = compiled.onto(running)
         #expect(merged.command == running.command)
         #expect(merged.version == "2")
-        #expect(merged.serves == running.serves)
+        #expect(merged.serves.isEmpty)
         #expect(merged.datapath == .veth)
         #expect(merged.calls.isEmpty)
         #expect(merged.accepts.isEmpty)
