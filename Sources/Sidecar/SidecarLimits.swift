@@ -6,6 +6,8 @@ extension Limits {
     package static let launcherMessageBytesMaximum = 131_072
     /// Blank sockets kept ready inside a namespace; refilled at half.
     package static let blankSocketsMaximum = 48
+    /// How long after its start a workload may take to open a port; a delivery waits for it.
+    package static let startPatience = MonotonicTime.Span.seconds(5)
     /// Questions of the workload's resolver that wait for an answer, and its connections.
     package static let nameQueriesMaximum = 1024
     package static let nameConnectionsMaximum = 64

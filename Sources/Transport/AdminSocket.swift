@@ -41,7 +41,7 @@ package struct AdminResponse: Sendable {
 
     package static func text(_ status: Int, _ text: String) -> AdminResponse {
         AdminResponse(
-            status: status, contentType: "text/plain; charset=utf-8", body: Array((text + "\n").utf8))
+            status: status, contentType: "text/plain; charset=utf-8", body: Array(text.utf8))
     }
 }
 

@@ -67,10 +67,13 @@ extension Driver: FlowOwner {
             return feed(.deliveryFailed(id, .limit))
         }
         let connector = WorkloadConnector(
-            routes: routes(to: port, from: source, or: localSource), loop: loop, sockets: sockets
+            routes: routes(to: port, from: source, or: localSource), loop: loop, sockets: sockets,
+            patience: portsSeenUp.contains(port) ? .now() : startPatience
         ) { [unowned self] outcome in
             switch outcome {
-            case .connected(let socket): adopt(socket, id)
+            case .connected(let socket):
+                portsSeenUp.insert(port)
+                adopt(socket, id)
             case .failed(let reason):
                 deliveries[id] = nil
                 feed(.deliveryFailed(id, reason))

@@ -38,7 +38,9 @@ extension Driver {
         switch event {
         case .message(.start, _): logger.warning("a second start message from mesh-launch, ignored")
         case .message(.network(let network), let tap): open(network, tap: tap)
-        case .message(.workload(let process), _): workloadProcess = process
+        case .message(.workload(let process), _):
+            workloadProcess = process
+            startPatience = .now() + .nanoseconds(Int64(Limits.startPatience.nanoseconds))
         case .message(.finish, _): finish()
         case .launcherEnded:
             isOrphan = stage != .stopping

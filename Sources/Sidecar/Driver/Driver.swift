@@ -68,6 +68,9 @@ final class Driver {
     var stage = Stage.starting
     var network: SidecarNetwork?
     var workloadProcess: Int32?
+    /// Until then a port that has never been up is one that the workload is about to open.
+    var startPatience = NIODeadline.distantFuture
+    var portsSeenUp: Set<ServicePort> = []
     var isOrphan = false
     var isTrimScheduled = false
     var metrics = FlowMetrics()

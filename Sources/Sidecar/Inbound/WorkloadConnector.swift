@@ -26,18 +26,25 @@ final class WorkloadConnector {
 
     private let loop: any EventLoop
     private let sockets: NamespaceThread
+    private let allRoutes: [Route]
     private var routes: ArraySlice<Route>
     private let deadline: NIODeadline
+    /// Until then a refusal is a program that is still starting.
+    private let patience: NIODeadline
+    private var refusalDelay = TimeAmount.milliseconds(5)
     private var retry: Scheduled<Void>?
     private var pending: Int32 = -1
     /// Nil once called, or cancelled.
     private var completion: ((Outcome) -> Void)?
 
+    /// - Parameter patience: until when all routes are tried anew after a refusal.
     init(
         routes: [Route], loop: any EventLoop, sockets: NamespaceThread,
-        completion: @escaping (Outcome) -> Void
+        patience: NIODeadline = .uptimeNanoseconds(0), completion: @escaping (Outcome) -> Void
     ) {
+        allRoutes = routes
         self.routes = routes[...]
+        self.patience = patience
         self.loop = loop
         self.sockets = sockets
         self.completion = completion
@@ -58,7 +65,15 @@ final class WorkloadConnector {
                 return complete(.failed(.limit))
             }
         }
-        complete(.failed(.workloadRefused))
+        guard .now() < patience else { return complete(.failed(.workloadRefused)) }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        retry = loop.scheduleTask(in: refusalDelay) { bound.value.startAnew() }
+        refusalDelay = min(refusalDelay * 2, .milliseconds(100))
+    }
+
+    private func startAnew() {
+        routes = allRoutes[...]
+        start()
     }
 
     func cancel() {
