@@ -29,13 +29,14 @@ struct LaunchPreparation {
         let account = Account.current()
         let paths = Folders.paths(for: account)
         try LaunchPreparation.makeFolders(paths, account)
+        try NodeStart.ensure(paths, programs: programs)
         let configurationFile = try arguments.configurationFile.map(LaunchPreparation.realPath)
         let instance = InstanceID(LaunchPreparation.random(16))!
         var plan = LaunchPlan(
             configuration: configuration, configurationFile: configurationFile, account: account,
             paths: paths,
             identity: try IdentityPlan.choose(configuration.user, account: account),
-            ownAddress: OwnAddress.of(configuration.workload),
+            ownAddress: try OwnAddress.of(configuration.workload, in: paths),
             masks: try MaskPlan.survey(
                 configuration, configurationFile: configurationFile, paths: paths, account: account),
             instance: instance, sidecar: try programs.own("mesh-sidecar"), environment: [],

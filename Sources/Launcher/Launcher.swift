@@ -42,7 +42,6 @@ package enum Launcher {
         }
         let plan = try preparation.plan(configuration)
         if arguments.action == .dryRun { say(plan.text) }
-        try NodeStart.ensure(plan.paths, programs: programs)
         let folder = try InstanceFolder(plan)
         let launched: Launched
         do throws(LaunchFailure) {

@@ -1,7 +1,32 @@
+import Glibc
 import SidecarProtocol
 
-/// The workload's own VIP.
+/// The workload's own VIP, which depends on its trust domain.
 enum OwnAddress {
-    /// The one that its sidecar will take it for, in host order.
-    static func of(_ workload: WorkloadName) -> UInt32 { VirtualAddresses.own(workload) }
+    /// How long the node may take to make a local domain, the first time that this user starts anything.
+    private static let firstUseMillisecondsMaximum = 5_000
+
+    /// Reads the domain's bundle; where there is none yet, waits for the node that was started to make it.
+    static func of(_ workload: WorkloadName, in paths: MeshPaths) throws(LaunchFailure) -> UInt32 {
+        let file = paths.trustBundleFile
+        for _ in 0..<firstUseMillisecondsMaximum / 2 {
+            if let bytes = SmallFile.read(file) {
+                do throws(CertificateError) {
+                    let bundle = try TrustBundle(canonical: bytes)
+                    return VirtualAddresses.preferred(workload, domain: bundle.id)
+                } catch {
+                    throw LaunchFailure(
+                        "the trust bundle \(file) can't be used: \(error)", fix: "restore it from a backup")
+                }
+            }
+            guard errno == ENOENT else {
+                throw LaunchFailure(
+                    "can't read the trust bundle \(file): \(errorText(errno))", fix: "check its owner and mode")
+            }
+            usleep(2_000)
+        }
+        throw LaunchFailure(
+            "the node made no trust domain within \(firstUseMillisecondsMaximum / 1_000) s",
+            fix: "read \(paths.state)/node.log")
+    }
 }
