@@ -104,6 +104,10 @@ let package = Package(
             swiftSettings: house),
         // The rules of the house, as tests.
         .testTarget(name: "TidyTests", swiftSettings: house),
+        // The executable is built for the tests that run it.
+        .testTarget(
+            name: "LauncherTests", dependencies: ["Launcher", "SidecarProtocol", "mesh-launch"],
+            exclude: ["Fixtures"], swiftSettings: house),
         .testTarget(
             name: "MeshCommandTests",
             dependencies: [

@@ -13,6 +13,8 @@ struct LaunchPlan {
     var ownAddress: UInt32
     var masks: MaskPlan
     var instance: InstanceID
+    /// What the command's first word leads to.
+    var executable: String
     var sidecar: String
     /// The workload's environment.
     var environment: [String]

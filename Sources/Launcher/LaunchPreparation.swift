@@ -22,9 +22,9 @@ struct LaunchPreparation {
     /// Becomes the user that the configuration names, where root may, and plans the launch as that user.
     func plan(_ configuration: WorkloadConfiguration) throws(LaunchFailure) -> LaunchPlan {
         try LaunchPreparation.refuseInheritedListeners()
-        try LaunchPreparation.findCommand(configuration.command[0])
+        let executable = try LaunchPreparation.findCommand(configuration.command[0])
         if case .named(let name) = configuration.user, geteuid() == 0 {
-            try LaunchPreparation.become(name)
+            try become(name)
         }
         let account = Account.current()
         let paths = Folders.paths(for: account)
@@ -39,7 +39,8 @@ struct LaunchPreparation {
             ownAddress: try OwnAddress.of(configuration.workload, in: paths),
             masks: try MaskPlan.survey(
                 configuration, configurationFile: configurationFile, paths: paths, account: account),
-            instance: instance, sidecar: try programs.own("mesh-sidecar"), environment: [],
+            instance: instance, executable: executable, sidecar: try programs.own("mesh-sidecar"),
+            environment: [],
             workingFolder: LaunchPreparation.workingFolder(), joins: arguments.joins,
             logsToStandardError: arguments.logsToStandardError)
         plan.notify = Folders.environment("NOTIFY_SOCKET").map {
@@ -50,30 +51,45 @@ struct LaunchPreparation {
         return plan
     }
 
-    /// An instance that root starts for a user has its folders in mesh's own places: a service's home is
-    /// often nowhere.
-    private static func become(_ name: String) throws(LaunchFailure) {
+    /// An instance that root starts for a user has its folders in mesh's own places, since a service's home
+    /// is often nowhere, and belongs to root's node.
+    private func become(_ name: String) throws(LaunchFailure) {
         let account = try Account.named(name)
         guard account.userID != 0 else { return }
-        for (top, variable) in [("/run/mesh", "MESH_RUNTIME_DIR"), ("/var/lib/mesh", "MESH_STATE_DIR")] {
-            try Folders.make(top, owner: 0, mode: 0o711, setting: variable)
-            try checked(chmod(top, 0o711), "can't open \(top) for \(name)")
-            try Folders.make(top + "/user", owner: 0, mode: 0o711, setting: variable)
-            let own = "\(top)/user/\(account.userID)"
-            if !Folders.exists(own) {
-                try checked(mkdir(own, 0o700), "can't make \(own)")
-                try checked(chown(own, account.userID, account.groupID), "can't give \(own) to \(name)")
-            }
+        let system = Folders.paths(for: .current())
+        try LaunchPreparation.makeFolders(system, .current())
+        try NodeStart.ensure(system, programs: programs)
+        let runtime = try LaunchPreparation.give(account, below: system.runtime, "MESH_RUNTIME_DIR")
+        let state = try LaunchPreparation.give(account, below: system.state, "MESH_STATE_DIR")
+        let node = runtime + "/node"
+        if symlink(system.nodeFolder, node) < 0, errno != EEXIST {
+            throw LaunchFailure("can't make the link \(node): \(errorText(errno))", fix: "")
         }
         try account.become()
-        setenv("MESH_RUNTIME_DIR", "/run/mesh/user/\(account.userID)/mesh", 1)
-        setenv("MESH_STATE_DIR", "/var/lib/mesh/user/\(account.userID)", 1)
+        setenv("MESH_RUNTIME_DIR", runtime, 1)
+        setenv("MESH_STATE_DIR", state, 1)
+    }
+
+    /// A folder `user/UID` of the account's own, below one of root's that it can pass through.
+    private static func give(
+        _ account: Account, below top: String, _ variable: String
+    ) throws(LaunchFailure) -> String {
+        try checked(chmod(top, 0o711), "can't open \(top) for \(account.name)")
+        try Folders.make(top + "/user", owner: 0, mode: 0o711, setting: variable)
+        let own = "\(top)/user/\(account.userID)"
+        if !Folders.exists(own) {
+            try checked(mkdir(own, 0o700), "can't make \(own)")
+            try checked(
+                chown(own, account.userID, account.groupID), "can't give \(own) to \(account.name)")
+        }
+        return own
     }
 
     private static func makeFolders(_ paths: MeshPaths, _ account: Account) throws(LaunchFailure) {
-        try Folders.make(paths.runtime, owner: account.userID, setting: "MESH_RUNTIME_DIR")
-        try Folders.make(paths.instancesFolder, owner: account.userID, setting: "MESH_RUNTIME_DIR")
-        try Folders.make(paths.state, owner: account.userID, setting: "MESH_STATE_DIR")
+        for (folder, variable) in [
+            (paths.runtime, "MESH_RUNTIME_DIR"), (paths.instancesFolder, "MESH_RUNTIME_DIR"),
+            (paths.state, "MESH_STATE_DIR"),
+        ] { try Folders.make(folder, owner: account.userID, setting: variable) }
         let longest = "\(paths.instancesFolder)/0123456789abcdef/\(MeshPaths.adminSocketName)"
         guard longest.utf8.count <= Limits.socketPathBytesMaximum else {
             throw LaunchFailure(
@@ -82,9 +98,9 @@ struct LaunchPreparation {
         }
     }
 
-    private static func findCommand(_ name: String) throws(LaunchFailure) {
+    private static func findCommand(_ name: String) throws(LaunchFailure) -> String {
         switch Programs.search(name) {
-        case .found: return
+        case .found(let path): return path
         case .notExecutable(let path):
             throw LaunchFailure(
                 "\(path) can't be executed", fix: "chmod +x it, or name a program",

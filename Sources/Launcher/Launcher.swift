@@ -16,6 +16,7 @@ import SidecarProtocol
 package enum Launcher {
     /// Runs what the command line asks for, and ends the process.
     package static func run() -> Never {
+        Descriptors.tidy()
         let signals = InheritedSignals.takeOver()
         do throws(LaunchFailure) {
             let arguments = try LaunchArguments(parsing: Array(CommandLine.arguments.dropFirst()))

@@ -1,5 +1,6 @@
 // The Unix user on whose behalf the launcher runs.
 
+import CLinuxShims
 import Glibc
 
 struct Account: Equatable, Sendable {
@@ -36,6 +37,8 @@ struct Account: Equatable, Sendable {
         try checked(setuid(userID), "can't become user \(name)") {
             $0 == EAGAIN ? "raise its limit of processes (ulimit -u)" : ""
         }
+        // A change of ids makes the files of /proc/self root's, and the id maps are among them.
+        mesh_set_dumpable(1)
         setenv("USER", name, 1)
         setenv("LOGNAME", name, 1)
         if let home { setenv("HOME", home, 1) }

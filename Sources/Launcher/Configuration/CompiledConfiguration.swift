@@ -54,8 +54,8 @@ enum CompiledConfiguration {
     private static func keep(_ bytes: [UInt8], as path: String, paths: MeshPaths, account: Account) {
         let folder = paths.cache + "/config"
         do throws(LaunchFailure) {
-            try Folders.make(paths.cache, owner: account.userID, setting: "XDG_CACHE_HOME")
-            try Folders.make(folder, owner: account.userID, setting: "XDG_CACHE_HOME")
+            try Folders.make(paths.cache, owner: account.userID, setting: "MESH_CACHE_DIR")
+            try Folders.make(folder, owner: account.userID, setting: "MESH_CACHE_DIR")
             let draft = "\(folder)/draft-\(getpid())"
             try SmallFile.make(draft, bytes)
             rename(draft, path)

@@ -14,6 +14,9 @@ struct InstanceFolder {
 
     init(_ plan: LaunchPlan) throws(LaunchFailure) {
         path = plan.instanceFolder
+        // Until the folder is locked, nobody may sweep.
+        let gate = try InstanceFolder.gate(plan.paths)
+        defer { close(gate) }
         try checked(mkdir(path, 0o700), "can't make the folder \(path)") {
             $0 == ENOSPC ? "make room on that disk" : ""
         }
@@ -30,6 +33,15 @@ struct InstanceFolder {
         let logPath = path + "/" + MeshPaths.sidecarLogName
         log = try checked(
             open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600), "can't make \(logPath)")
+    }
+
+    /// A lock that is held while a folder is made, and while dead ones are looked for.
+    private static func gate(_ paths: MeshPaths) throws(LaunchFailure) -> Int32 {
+        let gate = try checked(
+            open(paths.instancesFolder, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+            "can't open \(paths.instancesFolder)")
+        try checked(flock(gate, LOCK_EX), "can't lock \(paths.instancesFolder)")
+        return gate
     }
 
     /// Who runs here: `[process id, command's base name, start in milliseconds since 1970]`, for people
@@ -60,12 +72,13 @@ struct InstanceFolder {
 
     /// Removes the folders that launchers left that were killed.
     static func sweep(_ paths: MeshPaths) {
+        guard let gate = try? gate(paths) else { return }
+        defer { close(gate) }
         for name in Folders.list(paths.instancesFolder) {
             let folder = paths.instancesFolder + "/" + name
             let launch = open(folder + "/" + launchName, O_RDONLY | O_CLOEXEC)
-            guard launch >= 0 else { continue }
-            if flock(launch, LOCK_EX | LOCK_NB) == 0 { Folders.remove(folder) }
-            close(launch)
+            defer { if launch >= 0 { close(launch) } }
+            if launch < 0 || flock(launch, LOCK_EX | LOCK_NB) == 0 { Folders.remove(folder) }
         }
     }
 }

@@ -62,7 +62,7 @@ final class Supervisor {
         notify = launched.notify
         sidecar = SidecarSupervision(
             plan: plan, control: launched.control, log: plan.logsToStandardError ? nil : folder.log,
-            digest: nil)
+            digest: ExecutableDigest.of(plan.executable, cache: plan.paths.cache))
         readyBy = Clock.nanoseconds() &+ Supervisor.patience
         for descriptor in [builderChannel, initChannel] { Descriptors.makeNonBlocking(descriptor) }
     }

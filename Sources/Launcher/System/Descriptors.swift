@@ -13,6 +13,16 @@ enum Descriptors {
         _ = mesh_close_range(first, .max)
     }
 
+    /// Drops what the caller left open, which is nobody's business here, and fills standard streams that it
+    /// closed, so that nothing of ours gets their numbers.
+    static func tidy() {
+        _ = mesh_close_range(3, .max)
+        for stream: Int32 in 0...2 where fcntl(stream, F_GETFD) < 0 {
+            // The lowest free number is this stream's.
+            _ = open("/dev/null", O_RDWR)
+        }
+    }
+
     static func makeNonBlocking(_ descriptor: Int32) {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
     }

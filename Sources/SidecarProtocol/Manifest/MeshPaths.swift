@@ -35,7 +35,8 @@ package struct MeshPaths: Hashable, Sendable {
             self.init(
                 runtime: variable("MESH_RUNTIME_DIR") ?? "/run/mesh",
                 state: variable("MESH_STATE_DIR") ?? "/var/lib/mesh",
-                config: variable("MESH_CONFIG_DIR") ?? "/etc/mesh", cache: "/var/cache/mesh")
+                config: variable("MESH_CONFIG_DIR") ?? "/etc/mesh",
+                cache: variable("MESH_CACHE_DIR") ?? "/var/cache/mesh")
             return
         }
         let home = home ?? "/nonexistent"
@@ -57,7 +58,8 @@ package struct MeshPaths: Hashable, Sendable {
             runtime: runtime ?? state + "/run", state: state,
             config: variable("MESH_CONFIG_DIR")
                 ?? (variable("XDG_CONFIG_HOME") ?? home + "/.config") + "/mesh",
-            cache: (variable("XDG_CACHE_HOME") ?? home + "/.cache") + "/mesh")
+            cache: variable("MESH_CACHE_DIR")
+                ?? (variable("XDG_CACHE_HOME") ?? home + "/.cache") + "/mesh")
     }
 
     // MARK: Runtime
