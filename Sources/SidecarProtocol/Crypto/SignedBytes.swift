@@ -9,6 +9,7 @@ package struct SignedBytes: Hashable, Sendable {
         case announcement = "mesh/1 announcement"
         case tombstone = "mesh/1 tombstone"
         case certificateRequest = "mesh/1 certificate request"
+        case trustRequest = "mesh/1 trust request"
     }
 
     package let body: [UInt8]

@@ -86,6 +86,8 @@ package struct MeshPaths: Hashable, Sendable {
     package var issuerFolder: String { state + "/issuer" }
     package var issuerKeyFile: String { issuerFolder + "/issuer.key" }
     package var issuerCertificateFile: String { issuerFolder + "/issuer.cert" }
+    /// The key of a `mesh trust request` that waits for its grant.
+    package var requestedKeyFile: String { state + "/requested.key" }
     package var nodeLog: String { state + "/node.log" }
     package var tombstonesFolder: String { state + "/node" }
     /// What a node leaves for the next one: incarnations and tombstones.

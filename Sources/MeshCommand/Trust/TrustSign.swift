@@ -1,0 +1,63 @@
+import ArgumentParser
+import SidecarProtocol
+
+struct TrustSign: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "sign", abstract: "Sign a host's request with the domain's root.",
+        discussion: """
+            Run it where the root's folder is, after comparing the key that the host printed.
+            Exit codes: 0 signed; 1 the request isn't one, or the root can't be used.
+            """)
+
+    @Argument(help: "The request.") var request: String
+    @Option(name: .customLong("root"), help: "The root's folder.") var folder: String
+    @Option(help: "How long the issuer is valid, in days.") var days: UInt64 = 90
+    @Option(
+        name: .customLong("name"),
+        help: "Workloads that the host may issue for: namespace/name, with * for a part. May be repeated.")
+    var names: [String] = ["*/*"]
+    @Option(help: "The file to write.") var out = "mesh-trust.grant"
+
+    func validate() throws {
+        guard (1...3_650).contains(days) else { throw ValidationError("--days must be 1 to 3650") }
+    }
+
+    func answer() throws -> Answer {
+        let root = RootFolder(path: folder)
+        let bundle = try root.bundle()
+        let key = SigningKeyPair(seed: try KeyFiles.key(root.rootKeyFile))
+        guard bundle.roots.contains(where: { $0.signingKey == key.publicKey }) else {
+            throw Complaint(
+                "\(root.rootKeyFile) isn't a root of \(root.bundleFile)", fix: "restore the folder")
+        }
+        let bytes = try FileContent.read(request, atMost: Limits.certificateBytesMaximum + 1)
+        let wish: TrustRequest
+        do { wish = try TrustRequest(canonical: bytes) } catch {
+            throw Complaint(
+                "\(request) isn't a trust request: \(error)", fix: "make it by mesh trust request")
+        }
+        let now = KeyFiles.now()
+        var contents = CertificateContents(
+            kind: .issuer, trustDomain: bundle.trustDomain, subject: .host(wish.host),
+            signingKey: wish.issuerKey, notBefore: now - Limits.certificateBackdating,
+            notAfter: now + .seconds(days * 86_400), serial: try KeyFiles.serial())
+        for name in names {
+            contents.names.append(
+                try IdentityPattern(parsing: name, namespace: "default", trustDomain: bundle.trustDomain))
+        }
+        guard
+            let discoveryKey = DiscoveryKey(
+                try KeyFiles.key(root.discoveryKeyFile).withUnsafeBytes { Array($0) })
+        else { throw Complaint("\(root.discoveryKeyFile) isn't a key", fix: "restore the folder") }
+        let grant = TrustGrant(
+            bundle: bundle, discoveryKey: discoveryKey, issuer: try contents.signed(by: key))
+        try KeyFiles.create(out, grant.encoded())
+        let patterns = contents.names.map(\.description).joined(separator: ", ")
+        return Answer(
+            text: """
+                \(out) lets host \(wish.host) (key \(wish.issuerKey.keyID.hex)) issue for \(patterns), \(days) days
+                On that host: mesh trust install \(out)
+
+                """)
+    }
+}
