@@ -23,20 +23,27 @@ struct LaunchPreparation {
     func plan(_ configuration: WorkloadConfiguration) throws(LaunchFailure) -> LaunchPlan {
         try LaunchPreparation.refuseInheritedListeners()
         let executable = try LaunchPreparation.findCommand(configuration.command[0])
+        var systemAddress: UInt32?
         if case .named(let name) = configuration.user, geteuid() == 0 {
-            try become(name)
+            systemAddress = try become(name, for: configuration.workload)
         }
         let account = Account.current()
         let paths = Folders.paths(for: account)
         try LaunchPreparation.makeFolders(paths, account)
-        try NodeStart.ensure(paths, programs: programs)
+        let ownAddress: UInt32
+        if let systemAddress {
+            ownAddress = systemAddress
+        } else {
+            try NodeStart.ensure(paths, programs: programs)
+            ownAddress = try OwnAddress.of(configuration.workload, in: paths)
+        }
         let configurationFile = try arguments.configurationFile.map(LaunchPreparation.realPath)
         let instance = InstanceID(LaunchPreparation.random(16))!
         var plan = LaunchPlan(
             configuration: configuration, configurationFile: configurationFile, account: account,
             paths: paths,
             identity: try IdentityPlan.choose(configuration.user, account: account),
-            ownAddress: try OwnAddress.of(configuration.workload, in: paths),
+            ownAddress: ownAddress,
             masks: try MaskPlan.survey(
                 configuration, configurationFile: configurationFile, paths: paths, account: account),
             instance: instance, executable: executable, sidecar: try programs.own("mesh-sidecar"),
@@ -53,12 +60,17 @@ struct LaunchPreparation {
 
     /// An instance that root starts for a user has its folders in mesh's own places, since a service's home
     /// is often nowhere, and belongs to root's node.
-    private func become(_ name: String) throws(LaunchFailure) {
+    ///
+    /// - Returns: the workload's address in root's trust domain, which the account can't read; nil where
+    ///   the account is root.
+    private func become(_ name: String, for workload: WorkloadName) throws(LaunchFailure) -> UInt32? {
         let account = try Account.named(name)
-        guard account.userID != 0 else { return }
+        guard account.userID != 0 else { return nil }
         let system = Folders.paths(for: .current())
         try LaunchPreparation.makeFolders(system, .current())
         try NodeStart.ensure(system, programs: programs)
+        let ownAddress = try OwnAddress.of(workload, in: system)
+        try NameGrant.give(workload, to: account.userID, in: system)
         let runtime = try LaunchPreparation.give(account, below: system.runtime, "MESH_RUNTIME_DIR")
         let state = try LaunchPreparation.give(account, below: system.state, "MESH_STATE_DIR")
         let node = runtime + "/node"
@@ -68,6 +80,7 @@ struct LaunchPreparation {
         try account.become()
         setenv("MESH_RUNTIME_DIR", runtime, 1)
         setenv("MESH_STATE_DIR", state, 1)
+        return ownAddress
     }
 
     /// A folder `user/UID` of the account's own, below one of root's that it can pass through.

@@ -21,7 +21,8 @@ enum OwnAddress {
             }
             guard errno == ENOENT else {
                 throw LaunchFailure(
-                    "can't read the trust bundle \(file): \(errorText(errno))", fix: "check its owner and mode")
+                    "can't read the trust bundle \(file): \(errorText(errno))",
+                    fix: "check its owner and mode")
             }
             usleep(2_000)
         }

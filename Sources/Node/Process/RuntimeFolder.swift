@@ -6,8 +6,8 @@ import SidecarProtocol
 /// What makes this process the one node of its user: it holds the lock as long as it lives.
 struct RuntimeFolder {
     let paths: MeshPaths
-    /// Root's node in /run/mesh also serves the sidecars of other users; who they are, the kernel says.
-    var isSystem: Bool { paths.runtime == "/run/mesh" && geteuid() == 0 }
+    /// Root's node also serves the sidecars of other users; who they are, the kernel says.
+    var isSystem: Bool { geteuid() == 0 }
 
     enum Outcome {
         case claimed(RuntimeFolder)
