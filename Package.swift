@@ -108,6 +108,8 @@ let package = Package(
         .testTarget(
             name: "LauncherTests", dependencies: ["Launcher", "SidecarProtocol", "mesh-launch"],
             exclude: ["Fixtures"], swiftSettings: house),
+        // The built executables with real programs.
+        .testTarget(name: "MeshTests", swiftSettings: house),
         .testTarget(
             name: "MeshCommandTests",
             dependencies: [

@@ -1,0 +1,79 @@
+// What may be left of a mesh once its programs have ended: nothing.
+
+import Foundation
+import Glibc
+import Testing
+
+struct Leftovers {
+    private let mesh: Mesh
+    private let networks: Set<String>
+
+    init(of mesh: Mesh, networks: Set<String>) {
+        self.mesh = mesh
+        self.networks = networks
+    }
+
+    /// Waits a while for everything to be gone; records an issue for what isn't, and ends it.
+    func check() async {
+        let deadline = ContinuousClock.now + .seconds(10)
+        var found = all()
+        while !found.isEmpty, ContinuousClock.now < deadline {
+            try? await Task.sleep(for: .milliseconds(20))
+            found = all()
+        }
+        guard !found.isEmpty else { return }
+        Issue.record("left over of \(mesh.folder):\n\(found.joined(separator: "\n"))")
+        for process in processes() { kill(process.pid, SIGKILL) }
+    }
+
+    private func all() -> [String] {
+        processes().map { "process \($0.pid): \($0.words)" }
+            + mesh.instanceFolders.map { "instance folder \($0)" } + sockets() + mounts() + namespaces()
+    }
+
+    /// Processes with the mesh's mark in their environment, or started from its own executables.
+    private func processes() -> [(pid: pid_t, words: String)] {
+        Leftovers.processIDs().compactMap { pid in
+            let words = Leftovers.read("/proc/\(pid)/cmdline").replacingOccurrences(of: "\0", with: " ")
+            let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe")
+            let mark = "MESH_TEST_MARK=\(mesh.folder)"
+            let isOurs =
+                words.contains(mesh.folder + "/") || program?.hasPrefix(mesh.folder + "/") == true
+                || Leftovers.read("/proc/\(pid)/environ").split(separator: "\0").contains { $0 == mark }
+            // A process that has ended, and whose parent is still to ask, has no words.
+            return isOurs && pid != getpid() && !words.isEmpty ? (pid, words) : nil
+        }
+    }
+
+    /// Bound unix sockets that the host sees.
+    private func sockets() -> [String] {
+        Leftovers.read("/proc/net/unix").split(separator: "\n").filter { $0.contains(mesh.folder + "/") }
+            .map { "socket \($0)" }
+    }
+
+    private func mounts() -> [String] {
+        Leftovers.read("/proc/self/mountinfo").split(separator: "\n").filter {
+            $0.contains(mesh.folder + "/")
+        }
+        .map { "mount \($0)" }
+    }
+
+    /// Network namespaces of workloads in which some process still lives.
+    private func namespaces() -> [String] {
+        guard !networks.isEmpty else { return [] }
+        return Leftovers.processIDs().compactMap { pid in
+            let network = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/ns/net")
+            guard let network, networks.contains(network) else { return nil }
+            return "\(network) by process \(pid)"
+        }
+    }
+
+    private static func processIDs() -> [pid_t] {
+        let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc")
+        return (names ?? []).compactMap { pid_t($0) }
+    }
+
+    private static func read(_ path: String) -> String {
+        (try? Data(contentsOf: URL(filePath: path))).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+}
