@@ -172,7 +172,7 @@ final class Supervisor {
 
     private func takeSidecarMessages() {
         while sidecar.control >= 0, case .packet(let packet) = Packet.receive(from: sidecar.control) {
-            packet.descriptors.forEach { close($0) }
+            for descriptor in packet.descriptors { close(descriptor) }
             switch try? SidecarMessage(canonical: packet.bytes) {
             case .ready:
                 sidecar.becameReady(at: Clock.nanoseconds())

@@ -17,8 +17,6 @@
 package struct DecisionEpoch: Hashable, Comparable, Sendable {
     package let number: UInt64
 
-    init(number: UInt64) { self.number = number }
-
     static let revoked = DecisionEpoch(number: 0)
 
     package static func < (left: DecisionEpoch, right: DecisionEpoch) -> Bool {

@@ -235,7 +235,7 @@ final class Running {
         let words = ["/usr/bin/env", "--chdir=\(folder)"] + words
         let arguments = words.map { strdup($0) } + [nil]
         let variables = environment.map { strdup("\($0)=\($1)") } + [nil]
-        defer { (arguments + variables).forEach { free($0) } }
+        defer { for text in arguments + variables { free(text) } }
         var child: pid_t = 0
         let failure = posix_spawn(&child, words[0], &actions, &attributes, arguments, variables)
         guard failure == 0 else { throw POSIXError(POSIXErrorCode(rawValue: failure) ?? .EINVAL) }
