@@ -114,9 +114,9 @@ package final class PeerLink {
     var ending: (reason: CloseReason, detail: String)?
 
     /// With this much on its way, `write` refuses more.
-    static let outputBytesMaximum = 256 << 10
+    static let outputBytesMaximum = 128 << 10
     /// The channel's output is writable again below this.
-    static let outputBytesLow = 64 << 10
+    static let outputBytesLow = 32 << 10
     /// A bulk stream's turn.
     static let turnBytes = 64 << 10
     /// Buffers above this are given back when idle.

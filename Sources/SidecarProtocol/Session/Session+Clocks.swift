@@ -11,6 +11,8 @@ struct SessionClocks {
     private var pinged: (number: UInt64, at: MonotonicTime)?
     private var pingCount: UInt64 = 0
     private(set) var roundTrip: MonotonicTime.Span?
+    /// The shortest one: what the path takes when nothing waits in its queues.
+    private(set) var shortestRoundTrip: MonotonicTime.Span?
 
     init(start: MonotonicTime, isInitiator: Bool) {
         self.isInitiator = isInitiator
@@ -31,6 +33,8 @@ struct SessionClocks {
 
     /// The responder waits a little longer, so that the two don't begin together.
     mutating func rekeyed(at now: MonotonicTime) {
+        // A path may change in an hour; only this hour's measurements count.
+        shortestRoundTrip = nil
         handshakeDeadline = nil
         rekeyDue = now + Limits.rekeySpan + (isInitiator ? .seconds(0) : .seconds(60))
     }
@@ -44,10 +48,14 @@ struct SessionClocks {
         return pingCount
     }
 
-    mutating func answered(_ number: UInt64, at now: MonotonicTime) {
-        guard let ping = pinged, ping.number == number else { return }
+    /// - Returns: whether it was the first, which waited for the peer's share of the handshake.
+    mutating func answered(_ number: UInt64, at now: MonotonicTime) -> Bool {
+        guard let ping = pinged, ping.number == number else { return false }
         pinged = nil
-        roundTrip = now - ping.at
+        let span = now - ping.at
+        roundTrip = span
+        shortestRoundTrip = min(shortestRoundTrip ?? span, span)
+        return number == 1
     }
 
     var next: MonotonicTime? {
@@ -96,6 +104,6 @@ extension Session {
 
     mutating func readPong(_ body: UnsafeRawBufferPointer, at now: MonotonicTime) throws(SessionError) {
         guard body.count == 8 else { throw .malformedFrame(type: FrameType.pong.rawValue) }
-        clocks.answered(body.bigEndian(at: 0, as: UInt64.self), at: now)
+        if clocks.answered(body.bigEndian(at: 0, as: UInt64.self), at: now) { appendPing(at: now) }
     }
 }

@@ -160,7 +160,7 @@ package struct Session {
         guard let stream = streams[id.number], !stream.isDatagram, !stream.hasReceivedEnd else { return }
         let growth = stream.window.growth
         let grant = stream.window.take(
-            count, at: now, roundTrip: clocks.roundTrip,
+            count, at: now, roundTrip: clocks.shortestRoundTrip,
             growthRoom: Limits.sessionWindowGrowthBytesMaximum - windowGrowth)
         guard grant > 0 else { return }
         windowGrowth += stream.window.growth - growth

@@ -38,6 +38,10 @@ package struct HeldPayload {
 ///   makes its peer wait. A reader that takes a whole window within two round trips is held back by the
 ///   window, and not by itself: the window doubles. So a path with a long round trip comes to its full
 ///   speed, as TCP's slow start does, and a slow reader never holds more than it began with.
+///
+///   The round trip is the shortest that was measured. One measured under load contains the queues that
+///   the window itself fills, and windows that grow by it fill longer queues: on one host, where small
+///   windows lose no speed, the requests beside a bulk stream then waited several times as long.
 struct ReceiveWindow {
     private(set) var byteCount = Limits.streamWindowInitialBytes
     /// What the peer may still send.
@@ -47,9 +51,6 @@ struct ReceiveWindow {
     /// Taken since the epoch began.
     private var takenInEpoch = 0
     private var epochStart = MonotonicTime(nanoseconds: 0)
-
-    /// A window grows where it is emptied in less than this, however short the round trip is.
-    static let growthSpan = MonotonicTime.Span.milliseconds(4)
 
     /// What has arrived and the workload hasn't taken.
     var waitingByteCount: Int { byteCount - credit - taken }
@@ -67,7 +68,9 @@ struct ReceiveWindow {
 
     /// The workload took `count` bytes.
     ///
-    /// - Parameter growthRoom: by how much the windows of the session may still grow.
+    /// - Parameters:
+    ///   - roundTrip: the shortest; without it nothing grows.
+    ///   - growthRoom: by how much the windows of the session may still grow.
     /// - Returns: the credit to return now, 0 for none yet.
     mutating func take(
         _ count: Int, at now: MonotonicTime, roundTrip: MonotonicTime.Span?, growthRoom: Int
@@ -78,9 +81,8 @@ struct ReceiveWindow {
         var grant = taken
         taken = 0
         if takenInEpoch >= byteCount {
-            let span = max((roundTrip ?? Self.growthSpan) * 2, Self.growthSpan)
-            if now - epochStart <= span, byteCount < Limits.streamWindowMaximumBytes,
-                byteCount <= growthRoom
+            if let roundTrip, now - epochStart <= roundTrip * 2, byteCount <= growthRoom,
+                byteCount < Limits.streamWindowMaximumBytes
             {
                 grant += byteCount
                 byteCount *= 2

@@ -134,6 +134,24 @@ struct SessionStreamTests {
             pair.ends[1].session.streams[id.number]?.window.byteCount == Limits.streamWindowInitialBytes)
     }
 
+    @Test("a window grows where it is emptied within two round trips, and not a moment later")
+    func growthByRoundTrip() {
+        let initial = Limits.streamWindowInitialBytes
+        let begin = MonotonicTime(nanoseconds: 1_000)
+        for (span, roundTrip, grant) in [
+            (MonotonicTime.Span.milliseconds(20), MonotonicTime.Span.milliseconds(10), 2 * initial),
+            (MonotonicTime.Span(nanoseconds: 20_000_001), .milliseconds(10), initial),
+            (.milliseconds(0), nil, initial),
+        ] {
+            var window = ReceiveWindow()
+            let isWithin = window.receive(initial, at: begin)
+            #expect(isWithin)
+            let given = window.take(
+                initial, at: begin + span, roundTrip: roundTrip, growthRoom: .max)
+            #expect(given == grant)
+        }
+    }
+
     @Test("windows of one session stop growing at the session's limit")
     func growthOfSession() throws {
         var window = ReceiveWindow()
@@ -142,7 +160,7 @@ struct SessionStreamTests {
             let isWithin = window.receive(window.credit, at: now)
             #expect(isWithin)
             return window.take(
-                window.waitingByteCount, at: now, roundTrip: nil, growthRoom: room)
+                window.waitingByteCount, at: now, roundTrip: .milliseconds(1), growthRoom: room)
         }
         let initial = Limits.streamWindowInitialBytes
         #expect(drain(room: initial - 1) == initial)
