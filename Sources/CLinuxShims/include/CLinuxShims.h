@@ -11,3 +11,6 @@
 #include "processes.h"
 #include "peer_process.h"
 #include "sidecar.h"
+#include "sandbox.h"
+#include "seccomp.h"
+#include "userland_stack.h"
