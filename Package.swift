@@ -102,6 +102,15 @@ let package = Package(
             name: "NodeTests",
             dependencies: ["SidecarProtocol", "Node", "Transport", "mesh-node", "NodeTestClient"] + nio,
             swiftSettings: house),
+        .testTarget(
+            name: "UserlandStackTests",
+            dependencies: ["Sidecar", "SidecarProtocol", "CLinuxShims", "UserlandStackProbe"] + nio,
+            exclude: ["world.py"], swiftSettings: house),
+        // The stack's process and its sandbox, for the tests above.
+        .executableTarget(
+            name: "UserlandStackProbe", dependencies: ["Sidecar", "CLinuxShims", "UserlandStackAttack"],
+            path: "Tests/UserlandStackProbe", swiftSettings: house),
+        .target(name: "UserlandStackAttack", path: "Tests/UserlandStackAttack"),
         // The rules of the house, as tests.
         .testTarget(name: "TidyTests", swiftSettings: house),
         // The executable is built for the tests that run it.

@@ -15,6 +15,10 @@ package enum Sidecar {
     /// Serves until the launcher says that the workload has ended, or is gone itself. The calling thread
     /// becomes the event loop.
     package static func run() {
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments.first == UserlandStackProcess.verb {
+            exit(UserlandStackProcess.run(Array(arguments.dropFirst())))
+        }
         mesh_tune_allocator()
         mesh_set_dumpable(0)
         signal(SIGPIPE, SIG_IGN)

@@ -89,6 +89,7 @@ extension StackGate {
                 segment.isOpening
                 && state.workloadNext != segment.sequence &+ segment.sequenceCount
             if isNew, let refusal = refusal(of: flow, at: now) {
+                if mayBeAllowedNow(refusal) { return effects.append(.hearSidecar) }
                 refuse(segment, packet, effects: &effects)
                 return report(refusal, of: flow, at: now, effects: &effects)
             }
@@ -103,6 +104,7 @@ extension StackGate {
             egress[flow]?.workloadNext = segment.sequence &+ segment.sequenceCount
             return effects.append(.open(flow))
         }
+        if mayBeAllowedNow(refusal) { return effects.append(.hearSidecar) }
         refuse(segment, packet, effects: &effects)
         report(refusal, of: flow, at: now, effects: &effects)
     }
@@ -116,6 +118,7 @@ extension StackGate {
             destination: IPv4Endpoint(packet.destination, datagram.destinationPort))
         if egress[flow] == nil {
             if let refusal = refusal(of: flow, at: now) {
+                if mayBeAllowedNow(refusal) { return effects.append(.hearSidecar) }
                 prohibit(packet, in: frame, .administrativelyProhibited, effects: &effects)
                 return report(refusal, of: flow, at: now, effects: &effects)
             }
@@ -132,6 +135,10 @@ extension StackGate {
         let hasAssociation =
             flow.flowProtocol == .tcp || associationCount < Limits.stackAssociationsMaximum
         return hasRoom && hasAssociation ? nil : .limit
+    }
+
+    private func mayBeAllowedNow(_ refusal: EgressReport.Refusal) -> Bool {
+        refusal == .notAllowed && !hasHeard
     }
 
     mutating func open(_ flow: StackFlow, at now: MonotonicTime, effects: inout [Effect]) {

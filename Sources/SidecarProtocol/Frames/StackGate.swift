@@ -75,6 +75,8 @@ package struct StackGate: Sendable {
         /// This frame goes to the workload.
         case transmit([UInt8])
         case report(StackReport)
+        /// Take what the sidecar has said meanwhile, and hand the frame in again.
+        case hearSidecar
     }
 
     let configuration: Configuration
@@ -95,6 +97,7 @@ package struct StackGate: Sendable {
     var forwards: Set<IPv4Endpoint> = []
 
     // Egress.
+    var hasHeard = false
     var allowances: [StackAllowance: StackAllowance.Term] = [:]
     var egress: [StackFlow: EgressFlow] = [:]
     var associationCount = 0
@@ -108,6 +111,9 @@ package struct StackGate: Sendable {
     /// What libslirp must hear first: it learns the workload's addresses from it.
     package var announcement: [UInt8] { writer.announcement(of: configuration.own) }
 
+    /// Whether a connection was let in that has no socket yet.
+    package var hasOpenings: Bool { !openings.isEmpty }
+
     /// Whether libslirp may open one more socket, those that it may yet open for let-in connections
     /// counted.
     var hasRoom: Bool {
@@ -116,8 +122,14 @@ package struct StackGate: Sendable {
 
     // MARK: From the workload
 
-    package mutating func receive(_ frame: RawSpan, at now: MonotonicTime, effects: inout [Effect]) {
-        counters.frames &+= 1
+    /// - Parameter hasHeard: false for a frame that is new; true when it is handed in again, after
+    ///   `hearSidecar`: the sidecar may have sent its permission before the workload sent the frame, but
+    ///   they come by different roads.
+    package mutating func receive(
+        _ frame: RawSpan, at now: MonotonicTime, hasHeard: Bool, effects: inout [Effect]
+    ) {
+        self.hasHeard = hasHeard
+        if !hasHeard { counters.frames &+= 1 }
         let read: EthernetFrame
         do throws(EthernetFrame.Flaw) {
             read = try EthernetFrame(frame)
@@ -225,7 +237,7 @@ package struct StackGate: Sendable {
         if let reset = writer.reset(answering: segment, of: packet) { effects.append(.transmit(reset)) }
     }
 
-    func tuple(of flow: StackFlow) -> FourTuple {
+    package func tuple(of flow: StackFlow) -> FourTuple {
         FourTuple(
             source: IPv4Endpoint(configuration.own, flow.sourcePort), destination: flow.destination)
     }

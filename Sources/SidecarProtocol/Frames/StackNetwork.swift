@@ -1,12 +1,12 @@
 // The virtual network that the userland stack stands for (design §2): 198.18.0.0/15.
 
 package enum StackNetwork {
-    package static let gateway = IPv4Address(198, 18, 0, 1)
+    package static let gateway = IPv4Address(number: ReservedAddress.gateway)
     /// libslirp wants a name server of its own; nothing is ever sent there.
-    package static let unusedNameServer = IPv4Address(198, 18, 0, 2)
-    package static let nameService = IPv4Address(198, 18, 0, 53)
-    package static let network = IPv4Address(198, 18, 0, 0)
-    package static let mask = IPv4Address(255, 254, 0, 0)
+    package static let unusedNameServer = IPv4Address(number: ReservedAddress.unusedNameServer)
+    package static let nameService = IPv4Address(number: ReservedAddress.nameService)
+    package static let network = IPv4Address(number: ReservedAddress.network)
+    package static let mask = IPv4Address(number: ReservedAddress.networkMask)
     /// Above 21,885 libslirp, which doesn't scale its window, stops sending window updates.
     package static let transmissionUnit = 16_384
     /// What libslirp writes as the source of its frames: 52:55, then the gateway's address.

@@ -15,9 +15,16 @@ final class GateBench {
                 flowsMaximum: flowsMaximum))
     }
 
-    /// The effects of one frame from the workload.
+    /// The effects of one frame from the workload, while the sidecar says nothing.
     func receive(_ frame: [UInt8]) -> [StackGate.Effect] {
-        collect { gate, now, effects in gate.receive(frame.span.bytes, at: now, effects: &effects) }
+        let effects = receive(frame, hasHeard: false)
+        return effects == [.hearSidecar] ? receive(frame, hasHeard: true) : effects
+    }
+
+    func receive(_ frame: [UInt8], hasHeard: Bool) -> [StackGate.Effect] {
+        collect { gate, now, effects in
+            gate.receive(frame.span.bytes, at: now, hasHeard: hasHeard, effects: &effects)
+        }
     }
 
     func answer(_ id: StackQuestionID, _ answer: StackAnswer) -> [StackGate.Effect] {
@@ -76,7 +83,7 @@ extension [StackGate.Effect] {
         contains {
             switch $0 {
             case .input, .open, .inject: true
-            case .forward, .transmit, .report: false
+            case .forward, .transmit, .report, .hearSidecar: false
             }
         }
     }

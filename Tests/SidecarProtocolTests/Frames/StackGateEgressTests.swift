@@ -55,6 +55,19 @@ struct StackGateEgressTests {
         #expect(!bench.receive(SampleFrames(to: SampleFrames.outside).udp(1, 443)).reachesStack)
     }
 
+    @Test("before a frame is refused the sidecar is heard, in case its permission is on its way")
+    func permissionsOvertakeFrames() {
+        let bench = GateBench(.veth)
+        for frame in [out(), SampleFrames(to: SampleFrames.outside).udp(1, 443)] {
+            #expect(bench.receive(frame, hasHeard: false) == [.hearSidecar])
+            #expect(bench.receive(frame, hasHeard: true).frames.count == 1)
+        }
+        #expect(bench.gate.counters.frames == 2)
+        #expect(bench.receive(out(), hasHeard: false) == [.hearSidecar])
+        #expect(bench.allow(Self.https, .tcp, until: nil))
+        #expect(bench.receive(out(), hasHeard: true).contains(.open(Self.flow)))
+    }
+
     @Test("an ended permission opens no new flow and leaves the open one alone")
     func expiry() {
         let bench = GateBench(.veth)
