@@ -130,8 +130,7 @@ package struct Session {
         guard let stream = streams[id.number], stream.permit == nil else { return nil }
         let held = stream.held ?? HeldPayload()
         release(stream)
-        let count = held.datagrams.reduce(held.bytes.count) { $0 + $1.count }
-        guard permit.admitReceived(count) else {
+        guard permit.admitReceived(held.byteCount) else {
             reset(id, .policy)
             return nil
         }
@@ -184,7 +183,7 @@ package struct Session {
 
     private mutating func release(_ stream: SessionStream) {
         guard let held = stream.held else { return }
-        heldByteCount -= held.datagrams.reduce(held.bytes.count) { $0 + $1.count }
+        heldByteCount -= held.byteCount
         stream.held = nil
     }
 }

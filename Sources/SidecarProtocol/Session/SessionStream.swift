@@ -27,6 +27,8 @@ package struct HeldPayload {
     package var bytes: [UInt8] = []
     package var datagrams: [[UInt8]] = []
     package var hasEnded = false
+
+    package var byteCount: Int { datagrams.reduce(bytes.count) { $0 + $1.count } }
 }
 
 /// How much the peer may send on a stream, and when to let it send more.

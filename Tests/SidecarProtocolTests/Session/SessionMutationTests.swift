@@ -92,6 +92,35 @@ struct SessionMutationTests {
         }
     }
 
+    @Test(
+        "no mutation of what a peer sends breaks a property of the session's parsers",
+        arguments: SessionProperties.all.map(\.name))
+    func properties(name: String) throws {
+        let check = try #require(SessionProperties.all.first { $0.name == name }).check
+        let credential = try TestDomain().credential("web", key: 60)
+        let pair = try SessionPair(
+            caller: TestDomain().credential("client", key: 50), callee: credential)
+        _ = pair.flush(0)
+        var frames = PendingFrames()
+        for id in [1, 3, 5] as [UInt32] {
+            frames.append(.data, StreamID(number: id), [1, 2, 3])
+            frames.append(.datagram, StreamID(number: id), [1, 2, 3])
+            frames.append(.credit, StreamID(number: id), [0, 1, 0, 0])
+            frames.append(.end, StreamID(number: id))
+        }
+        ControlFrame.open(StreamID(number: 7), webOpen).encode(into: &frames)
+        let flight = pair.ends[1].wire
+        let seeds: [[UInt8]] = [
+            flight, PeerProof(credential, versions: 1...1).encoded, frames.bytes, Array(flight[..<60]),
+        ]
+        var numbers = SeededNumbers(state: 77)
+        for seed in seeds { check(seed) }
+        for _ in 0..<2_000 {
+            check(MutationTests.mutated(seeds.randomElement(using: &numbers)!, &numbers))
+        }
+        check([])
+    }
+
     @Test("first flights of random bytes are refused", arguments: 0..<20)
     func randomFlights(seed: UInt64) throws {
         var numbers = SeededNumbers(state: seed)
