@@ -11,7 +11,9 @@ extension LaunchPlan {
             "workload    \(configuration.workload)\(configuration.isNamed ? "" : " (made up: it may not serve)")",
             "command     \(configuration.command.joined(separator: " "))",
             "user        \(account.name), \(identity.isKept ? "kept" : "root inside")",
-            "address     \(IPv4Prefix.text(ownAddress))",
+            "address     "
+                + (ownAddress == 0
+                    ? "the trust domain, made by the first launch, decides" : IPv4Prefix.text(ownAddress)),
             "folders     \(paths.runtime), \(paths.state), \(paths.config)",
             "sidecar     \(sidecar)",
             "namespace A ids \(LaunchPlan.line(identity.users)) groups \(LaunchPlan.line(identity.groups))",
@@ -45,7 +47,7 @@ extension NetworkPlan.Space {
 }
 
 extension NetworkPlan.Step {
-    fileprivate var text: String {
+    var text: String {
         switch self {
         case .up(let device): "\(device) up"
         case .mtu(let device, let bytes): "\(device) mtu \(bytes)"

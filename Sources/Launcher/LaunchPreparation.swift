@@ -20,34 +20,32 @@ struct LaunchPreparation {
     }
 
     /// Becomes the user that the configuration names, where root may, and plans the launch as that user.
+    /// The node runs from here on, but for a dry run.
     func plan(_ configuration: WorkloadConfiguration) throws(LaunchFailure) -> LaunchPlan {
         try LaunchPreparation.refuseInheritedListeners()
         let executable = try LaunchPreparation.findCommand(configuration.command[0])
-        var systemAddress: UInt32?
+        // Of whoever starts the launcher, whose node and trust domain these are.
+        let system = Folders.paths(for: .current())
+        if arguments.action == .launch {
+            try LaunchPreparation.makeFolders(system, .current())
+            try NodeStart.ensure(system, programs: programs)
+        }
+        let ownAddress = try OwnAddress.of(
+            configuration.workload, in: system, waits: arguments.action == .launch)
         if case .named(let name) = configuration.user, geteuid() == 0 {
-            systemAddress = try become(name, for: configuration.workload)
+            try SystemLaunch.become(name, workload: configuration.workload, system: system)
         }
         let account = Account.current()
         let paths = Folders.paths(for: account)
-        try LaunchPreparation.makeFolders(paths, account)
-        let ownAddress: UInt32
-        if let systemAddress {
-            ownAddress = systemAddress
-        } else {
-            try NodeStart.ensure(paths, programs: programs)
-            ownAddress = try OwnAddress.of(configuration.workload, in: paths)
-        }
+        if arguments.action == .launch { try LaunchPreparation.makeFolders(paths, account) }
         let configurationFile = try arguments.configurationFile.map(LaunchPreparation.realPath)
-        let instance = InstanceID(LaunchPreparation.random(16))!
+        let masks = try MaskPlan.survey(
+            configuration, configurationFile: configurationFile, paths: paths, account: account)
         var plan = LaunchPlan(
             configuration: configuration, configurationFile: configurationFile, account: account,
-            paths: paths,
-            identity: try IdentityPlan.choose(configuration.user, account: account),
-            ownAddress: ownAddress,
-            masks: try MaskPlan.survey(
-                configuration, configurationFile: configurationFile, paths: paths, account: account),
-            instance: instance, executable: executable, sidecar: try programs.own("mesh-sidecar"),
-            environment: [],
+            paths: paths, identity: try IdentityPlan.choose(configuration.user, account: account),
+            ownAddress: ownAddress, masks: masks, instance: InstanceID(LaunchPreparation.random(16))!,
+            executable: executable, sidecar: try programs.own("mesh-sidecar"), environment: [],
             workingFolder: LaunchPreparation.workingFolder(), joins: arguments.joins,
             logsToStandardError: arguments.logsToStandardError)
         plan.notify = Folders.environment("NOTIFY_SOCKET").map {
@@ -56,46 +54,6 @@ struct LaunchPreparation {
         plan.addNameFiles()
         plan.environment = LaunchPreparation.environment(plan)
         return plan
-    }
-
-    /// An instance that root starts for a user has its folders in mesh's own places, since a service's home
-    /// is often nowhere, and belongs to root's node.
-    ///
-    /// - Returns: the workload's address in root's trust domain, which the account can't read; nil where
-    ///   the account is root.
-    private func become(_ name: String, for workload: WorkloadName) throws(LaunchFailure) -> UInt32? {
-        let account = try Account.named(name)
-        guard account.userID != 0 else { return nil }
-        let system = Folders.paths(for: .current())
-        try LaunchPreparation.makeFolders(system, .current())
-        try NodeStart.ensure(system, programs: programs)
-        let ownAddress = try OwnAddress.of(workload, in: system)
-        try NameGrant.give(workload, to: account.userID, in: system)
-        let runtime = try LaunchPreparation.give(account, below: system.runtime, "MESH_RUNTIME_DIR")
-        let state = try LaunchPreparation.give(account, below: system.state, "MESH_STATE_DIR")
-        let node = runtime + "/node"
-        if symlink(system.nodeFolder, node) < 0, errno != EEXIST {
-            throw LaunchFailure("can't make the link \(node): \(errorText(errno))", fix: "")
-        }
-        try account.become()
-        setenv("MESH_RUNTIME_DIR", runtime, 1)
-        setenv("MESH_STATE_DIR", state, 1)
-        return ownAddress
-    }
-
-    /// A folder `user/UID` of the account's own, below one of root's that it can pass through.
-    private static func give(
-        _ account: Account, below top: String, _ variable: String
-    ) throws(LaunchFailure) -> String {
-        try checked(chmod(top, 0o711), "can't open \(top) for \(account.name)")
-        try Folders.make(top + "/user", owner: 0, mode: 0o711, setting: variable)
-        let own = "\(top)/user/\(account.userID)"
-        if !Folders.exists(own) {
-            try checked(mkdir(own, 0o700), "can't make \(own)")
-            try checked(
-                chown(own, account.userID, account.groupID), "can't give \(own) to \(account.name)")
-        }
-        return own
     }
 
     private static func makeFolders(_ paths: MeshPaths, _ account: Account) throws(LaunchFailure) {

@@ -7,7 +7,11 @@ enum OwnAddress {
     private static let firstUseMillisecondsMaximum = 5_000
 
     /// Reads the domain's bundle; where there is none yet, waits for the node that was started to make it.
-    static func of(_ workload: WorkloadName, in paths: MeshPaths) throws(LaunchFailure) -> UInt32 {
+    ///
+    /// - Parameter waits: false for a dry run, which has started no node and then gets 0.
+    static func of(
+        _ workload: WorkloadName, in paths: MeshPaths, waits: Bool
+    ) throws(LaunchFailure) -> UInt32 {
         let file = paths.trustBundleFile
         for _ in 0..<firstUseMillisecondsMaximum / 2 {
             if let bytes = SmallFile.read(file) {
@@ -24,6 +28,7 @@ enum OwnAddress {
                     "can't read the trust bundle \(file): \(errorText(errno))",
                     fix: "check its owner and mode")
             }
+            guard waits else { return 0 }
             usleep(2_000)
         }
         throw LaunchFailure(

@@ -2,6 +2,7 @@
 // starts. Nothing outside it is written.
 
 import Foundation
+import SidecarProtocol
 import Testing
 
 /// On whose behalf a test launches.
@@ -11,46 +12,28 @@ enum Caller: String, CaseIterable, CustomTestStringConvertible {
 
     var testDescription: String { rawValue }
 
-    static let account = "mesh-launch-test"
-
     /// Whether the tests can launch so, on this machine.
-    var isPossible: Bool {
-        switch self {
-        case .root: geteuid() == 0
-        case .user: geteuid() != 0 || Caller.hasAccount
-        }
-    }
+    var isPossible: Bool { self == .user || geteuid() == 0 }
 
     /// Those that this machine allows; the others are named in the output.
     static let possible: [Caller] = allCases.filter { caller in
-        if !caller.isPossible {
-            print("SKIPPED: launches as \(caller) need \(caller == .root ? "root" : "useradd")")
-        }
+        if !caller.isPossible { print("SKIPPED: launches as \(caller) need root") }
         return caller.isPossible
     }
 
-    private static let hasAccount: Bool = {
-        guard getpwnam(account) == nil else { return true }
-        let making = Process()
-        making.executableURL = URL(fileURLWithPath: "/usr/sbin/useradd")
-        making.arguments = ["--no-create-home", "--shell", "/bin/sh", account]
-        try? making.run()
-        making.waitUntilExit()
-        return getpwnam(account) != nil
-    }()
+    /// An ordinary user's, for tests that root runs: of nobody that the host knows.
+    private static let strangerID: uid_t = 61_234
 
     /// What stands before a command so that it runs as this caller.
     var prefix: [String] {
         guard self == .user, geteuid() == 0 else { return [] }
-        return [
-            "/usr/bin/setpriv", "--reuid=\(Caller.account)", "--regid=\(Caller.account)", "--init-groups",
-        ]
+        return ["/usr/bin/setpriv", "--reuid=\(userID)", "--regid=\(userID)", "--clear-groups"]
     }
 
     /// Of the user that launches.
-    var userID: uid_t {
-        self == .user && geteuid() == 0 ? getpwnam(Caller.account).pointee.pw_uid : geteuid()
-    }
+    var userID: uid_t { self == .user && geteuid() == 0 ? Caller.strangerID : geteuid() }
+
+    var groupID: gid_t { self == .user && geteuid() == 0 ? Caller.strangerID : getegid() }
 }
 
 final class Bench {
@@ -64,17 +47,17 @@ final class Bench {
         // Short, for the sockets' paths.
         let name = "mlt-\(UInt32.random(in: 0...UInt32.max))"
         folder = URL(fileURLWithPath: "/tmp/\(name)")
-        for part in ["bin", "run", "state", "config", "cache"] {
+        let parts = ["", "bin", "run", "state", "state/trust", "config", "cache"]
+        for part in parts {
             try FileManager.default.createDirectory(
                 at: folder.appending(path: part), withIntermediateDirectories: true)
+            chown(path(part), caller.userID, caller.groupID)
+            chmod(path(part), part == "" || part == "bin" ? 0o755 : 0o700)
         }
         let programs = ["mesh-sidecar", "mesh-node", "mesh"].map { Bench.fixtures.appending(path: $0) }
-        try Bench.copy(programs + [Bench.launcher], to: folder.appending(path: "bin"))
-        for part in ["", "bin", "run", "state", "config", "cache"] {
-            let path = folder.appending(path: part).path(percentEncoded: false)
-            chown(path, caller.userID, gid_t.max)
-            chmod(path, part == "" || part == "bin" ? 0o755 : 0o700)
-        }
+        try Bench.copy(programs + [Bench.launcher] + Bench.runtime, to: folder.appending(path: "bin"))
+        try Data(Bench.trustBundle).write(to: folder.appending(path: "state/trust/bundle"))
+        chown(path("state/trust/bundle"), caller.userID, caller.groupID)
         // A sidecar of another user, whom root launches for, writes there as well.
         try write("", to: "bin/sidecar.jsonl", mode: 0o666)
     }
@@ -189,6 +172,31 @@ final class Bench {
             gone, "left over: \(left.joined(separator: "; ")) \(comment?.rawValue ?? "")",
             sourceLocation: location)
     }
+
+    /// A domain for the workloads' addresses; the stand-in for the node doesn't make one.
+    private static let trustBundle: [UInt8] = {
+        let rootKey = SigningKeyPair(seed: [UInt8](repeating: 7, count: 32))
+        let bundle = try? IssuerDomain.localBundle(rootKey: rootKey, at: WallTime(seconds: 1_700_000_000))
+        return bundle?.encoded ?? []
+    }()
+
+    /// The Swift libraries, where an ordinary user can't read the toolchain's: a toolchain may lie in root's
+    /// home. The executables look beside themselves.
+    private static let runtime: [URL] = {
+        guard geteuid() == 0 else { return [] }
+        let listing = Pipe()
+        let listed = Process()
+        listed.executableURL = URL(fileURLWithPath: "/usr/bin/ldd")
+        listed.arguments = [launcher.path(percentEncoded: false)]
+        listed.standardOutput = listing
+        guard (try? listed.run()) != nil else { return [] }
+        let text = String(decoding: listing.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        return text.split(separator: "\n").compactMap { line in
+            guard let arrow = line.range(of: " => "), line.contains("swift") else { return nil }
+            let path = line[arrow.upperBound...].prefix { $0 != " " }
+            return path.hasPrefix("/root/") ? URL(fileURLWithPath: String(path)) : nil
+        }
+    }()
 
     private static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "Fixtures")

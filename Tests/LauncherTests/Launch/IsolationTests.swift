@@ -113,13 +113,12 @@ extension LaunchTests {
             bench.environment["KEPT"] = "a b"
             let finished = try bench.script(
                 "id -u; id -g; umask; pwd; echo $KEPT; echo \"[$MESH_STATE_URL]\"")
-            let group =
-                caller == .user && geteuid() == 0 ? getpwnam(Caller.account).pointee.pw_gid : getegid()
             let mask = umask(0)
             umask(mask)
             #expect(
                 finished.lines == [
-                    "\(caller.userID)", "\(group)", String(format: "%04o", mask), "/tmp", "a b", "[]",
+                    "\(caller.userID)", "\(caller.groupID)", String(format: "%04o", mask), "/tmp", "a b",
+                    "[]",
                 ])
             let stateful = try bench.script("echo $MESH_STATE_URL", options: ["--consistency", "eventual"])
             #expect(stateful.output == "redis://state.mesh:6379\n")
@@ -156,46 +155,86 @@ extension LaunchTests {
 
         @Test("an ordinary user can be root inside, by the ranges set aside for it")
         func subordinateRoot() throws {
-            guard Caller.root.isPossible, Caller.user.isPossible, access("/usr/bin/newuidmap", X_OK) == 0
-            else {
-                print("SKIPPED: user: root for an ordinary user needs root, useradd and newuidmap")
-                return
+            guard Caller.root.isPossible, access("/usr/bin/newuidmap", X_OK) == 0 else {
+                return print("SKIPPED: user: root for an ordinary user needs root and newuidmap")
             }
-            let ranges = (try? String(contentsOfFile: "/etc/subuid", encoding: .utf8)) ?? ""
-            guard ranges.contains(Caller.account + ":") else {
-                let bench = try Bench(.user)
-                let refused = try bench.script("true", options: ["--user", "root"])
-                #expect(refused.end == .exited(125))
-                #expect(refused.errors.contains("usermod --add-subuids"))
-                return
+            let account = try TemporaryAccount()
+            let bench = try Bench(.root)
+            for part in ["", "run", "state", "state/trust", "state/trust/bundle", "config", "cache", "bin"] {
+                chown(bench.path(part), account.userID, account.userID)
             }
-            let bench = try Bench(.user)
-            let finished = try bench.script(
-                "id -u; setpriv --reuid=33 --regid=33 --clear-groups id -u; wc -l < /proc/self/uid_map",
-                options: ["--user", "root"])
-            #expect(finished.lines == ["0", "33", "2"], "\(finished.errors)")
+            let become = [
+                "/usr/bin/setpriv", "--reuid=\(account.name)", "--regid=\(account.name)", "--init-groups",
+            ]
+            let script = ["--user", "root", "--", "/bin/sh", "-c"]
+            let finished = try bench.start(
+                script + [
+                    "id -u; setpriv --reuid=33 --regid=33 --clear-groups id -u; tail -n +2 /proc/self/uid_map | grep -c 65536"
+                ],
+                wrapper: become
+            ).finish()
+            #expect(finished.lines.prefix(2) == ["0", "33"], "\(finished.errors)")
+            #expect(Int(finished.lines.last ?? "") ?? 0 >= 1, "\(finished.output)")
+            account.dropRanges()
+            let refused = try bench.start(script + ["true"], wrapper: become).finish()
+            #expect(refused.end == .exited(125))
+            #expect(refused.errors.contains("usermod --add-subuids"))
             bench.expectNoLeftovers()
         }
 
         @Test("started by root for a Unix user, it is that user's, with folders of its own")
         func namedUser() throws {
-            guard Caller.root.isPossible, Caller.user.isPossible else { return }
+            guard Caller.root.isPossible, let entry = getpwnam("nobody") else { return }
             let bench = try Bench(.root)
+            let user = entry.pointee.pw_uid
             let finished = try bench.script(
-                "id -un; id -u; echo $USER $HOME; grep NoNewPrivs /proc/self/status",
-                options: ["--user", Caller.account])
-            let account = try #require(getpwnam(Caller.account)).pointee
-            #expect(
-                finished.lines == [
-                    Caller.account, "\(account.pw_uid)",
-                    "\(Caller.account) \(String(cString: account.pw_dir))",
-                    "NoNewPrivs:\t1",
-                ], "\(finished.errors)")
+                "id -un; echo $USER $HOME; grep NoNewPrivs /proc/self/status", options: ["--user", "nobody"])
+            let home = String(cString: entry.pointee.pw_dir)
+            #expect(finished.lines == ["nobody", "nobody \(home)", "NoNewPrivs:\t1"], "\(finished.errors)")
             let start = try #require(bench.messages(1).first)
-            #expect(start[4] as? String == bench.path("run") + "/user/\(account.pw_uid)")
+            #expect(start[4] as? String == bench.path("run") + "/user/\(user)")
+            #expect(start[5] as? String == bench.path("state") + "/user/\(user)")
+            #expect(Host.link(bench.path("run/user/\(user)/node")) == bench.path("run/node"))
             let nobody = try bench.script("true", options: ["--user", "no-such-user"])
             #expect(nobody.end == .exited(125))
             #expect(nobody.errors.contains("no-such-user"))
+            bench.expectNoLeftovers()
         }
+    }
+}
+
+/// An account of the host for as long as a test lasts, with ids set aside for it.
+private final class TemporaryAccount {
+    let name = "mesh-launch-test"
+    let userID: uid_t
+
+    init() throws {
+        TemporaryAccount.run(["/usr/sbin/useradd", "--no-create-home", "--user-group", name])
+        TemporaryAccount.run(
+            [
+                "/usr/sbin/usermod", "--add-subuids", "2000000-2065535", "--add-subgids", "2000000-2065535",
+                name,
+            ])
+        userID = try #require(getpwnam(name)).pointee.pw_uid
+    }
+
+    func dropRanges() {
+        let ranges = ["/etc/subuid", "/etc/subgid"]
+        for file in ranges {
+            guard let text = try? String(contentsOfFile: file, encoding: .utf8) else { continue }
+            let kept = text.split(separator: "\n").filter { !$0.hasPrefix(name + ":") }
+            try? (kept.map { $0 + "\n" }.joined()).write(toFile: file, atomically: false, encoding: .utf8)
+        }
+    }
+
+    deinit { TemporaryAccount.run(["/usr/sbin/userdel", name]) }
+
+    private static func run(_ words: [String]) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: words[0])
+        process.arguments = Array(words.dropFirst())
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return }
+        process.waitUntilExit()
     }
 }
