@@ -8,6 +8,9 @@ extension Limits {
     package static let blankSocketsMaximum = 48
     /// How long after its start a workload may take to open a port; a delivery waits for it.
     package static let startPatience = MonotonicTime.Span.seconds(5)
+    /// UDP associations of one sidecar, in both directions, and how long one lasts without a datagram.
+    package static let associationsMaximum = 4096
+    package static let associationIdle = MonotonicTime.Span.seconds(60)
     /// Questions of the workload's resolver that wait for an answer, and its connections.
     package static let nameQueriesMaximum = 1024
     package static let nameConnectionsMaximum = 64

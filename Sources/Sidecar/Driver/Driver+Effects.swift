@@ -26,7 +26,7 @@ extension Driver {
         case .openStream(let flow, let link, let open, let permit): openStream(flow, link, open, permit)
         case .deliver(let flow, let source, let localSource, let port, let permit):
             deliver(flow, from: source, or: localSource, to: port, permit)
-        case .cut(let flow, _): cut(flow)
+        case .cut(let flow, let reason): cut(flow, reason)
         case .allowEgress, .revokeEgress: break
         case .probe(let port): probe(port)
         case .record(let record):
@@ -68,9 +68,11 @@ extension Driver {
 
     private func listen(_ address: IPAddress, _ port: ServicePort) {
         guard network != nil else { return earlyListeners.append((address, port)) }
-        guard port.protocol == .tcp else { return }
         do {
-            try listeners.listen(Endpoint(address, port.port))
+            switch port.protocol {
+            case .tcp: try listeners.listen(Endpoint(address, port.port))
+            case .udp: try listenForDatagrams(Endpoint(address, port.port))
+            }
         } catch {
             logger.error("no listener for a peer: \(error)")
         }
@@ -78,8 +80,10 @@ extension Driver {
 
     private func unlisten(_ address: IPAddress, _ port: ServicePort) {
         earlyListeners.removeAll { $0 == (address, port) }
-        guard port.protocol == .tcp else { return }
-        listeners.unlisten(Endpoint(address, port.port))
+        switch port.protocol {
+        case .tcp: listeners.unlisten(Endpoint(address, port.port))
+        case .udp: datagramListeners.removeValue(forKey: Endpoint(address, port.port))?.close()
+        }
     }
 
     func openEarlyListeners() {

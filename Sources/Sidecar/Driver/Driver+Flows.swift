@@ -28,7 +28,7 @@ extension Driver: FlowOwner {
     }
 
     /// Each flow has a descriptor; sockets in stock, links and files need some too.
-    private var flowsMaximum: Int {
+    var flowsMaximum: Int {
         min(Limits.flowsMaximum, max(64, counters.descriptorsMaximum - 256))
     }
 
@@ -36,13 +36,15 @@ extension Driver: FlowOwner {
         if let delivery = deliveries.removeValue(forKey: flow.handle) {
             return delivered(flow, delivery)
         }
-        guard flow.isOutbound, let local, let remote, isVirtual(local.address) else { return flow.cut() }
+        guard flow.isOutbound, let local, let remote, isVirtual(local.address) else {
+            return flow.cut(.protocolError)
+        }
         flows[flow.handle] = flow
         feed(.workloadDialled(flow.handle, source: remote, destination: local, .tcp))
     }
 
     /// M's own address, 169.254.77.1, would be accepted on too.
-    private func isVirtual(_ address: IPAddress) -> Bool {
+    func isVirtual(_ address: IPAddress) -> Bool {
         guard let number = address.v4 else { return true }
         return number & ReservedAddress.networkMask == ReservedAddress.network
     }
@@ -50,8 +52,9 @@ extension Driver: FlowOwner {
     func openStream(_ id: FlowHandle, _ linkID: LinkID, _ open: FlowOpen, _ permit: FlowPermit) {
         guard let flow = flows[id] else { return }
         guard let link = links[linkID], let stream = link.openStream(open, permit: permit, end: flow) else {
-            cut(id)
-            return feed(.flowEnded(id, links[linkID] == nil ? .sessionLost : .limit))
+            let reason = links[linkID] == nil ? CloseReason.sessionLost : .limit
+            cut(id, reason)
+            return feed(.flowEnded(id, reason))
         }
         feed(.streamOpened(id, stream))
         flow.join(link, stream)
@@ -63,8 +66,10 @@ extension Driver: FlowOwner {
         _ id: FlowHandle, from source: Endpoint, or localSource: Endpoint, to port: ServicePort,
         _ permit: FlowPermit
     ) {
-        guard let opening, opening.flow == id, port.protocol == .tcp else {
-            return feed(.deliveryFailed(id, .limit))
+        guard let opening, opening.flow == id else { return feed(.deliveryFailed(id, .limit)) }
+        if port.protocol == .udp {
+            return deliverDatagrams(
+                id, opening.link, opening.stream, routes(to: port, from: source, or: localSource), permit)
         }
         let connector = WorkloadConnector(
             routes: routes(to: port, from: source, or: localSource), loop: loop, sockets: sockets,
@@ -119,7 +124,7 @@ extension Driver: FlowOwner {
     }
 
     private func delivered(_ flow: FlowChannel, _ delivery: Delivery) {
-        guard let link = links[delivery.link] else { return flow.cut() }
+        guard let link = links[delivery.link] else { return flow.cut(.sessionLost) }
         flows[flow.handle] = flow
         feed(.delivered(flow.handle))
         // What the stream holds comes inside `attach`.
@@ -147,14 +152,16 @@ extension Driver: FlowOwner {
 
     // MARK: The end
 
-    func cut(_ id: FlowHandle) {
+    func cut(_ id: FlowHandle, _ reason: CloseReason) {
         deliveries.removeValue(forKey: id)?.connector.cancel()
-        flows.removeValue(forKey: id)?.cut()
+        flows.removeValue(forKey: id)?.cut(reason)
+        forgetAssociation(id)
         trimLater()
     }
 
     func flowEnded(_ flow: any WorkloadFlow, _ reason: CloseReason) {
         guard flows.removeValue(forKey: flow.handle) != nil else { return }
+        forgetAssociation(flow.handle)
         feed(.flowEnded(flow.handle, reason))
         trimLater()
     }

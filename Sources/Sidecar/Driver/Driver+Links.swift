@@ -7,6 +7,7 @@ import Transport
 extension Driver: PeerLinkDelegate {
     func dial(_ id: LinkID, _ target: DialTarget) {
         guard let credential = credentials?.current else { return }
+        prepareCipher()
         links[id] = PeerLink.dial(
             id: id, target: target, credential: credential, on: loop, delegate: self)
     }
@@ -18,8 +19,17 @@ extension Driver: PeerLinkDelegate {
         }
         let id = LinkID(number: LinkID.firstAccepted.number + acceptedLinkCount)
         acceptedLinkCount += 1
+        prepareCipher()
         links[id] = PeerLink.accept(
             id: id, channel: channel, credentials: credentials, delegate: self)
+    }
+
+    /// libcrypto takes milliseconds to load, which the first large record would wait for; a sidecar
+    /// without sessions needn't have it in its memory.
+    private func prepareCipher() {
+        guard !isCipherPrepared else { return }
+        isCipherPrepared = true
+        try? startThread(named: "mesh-cipher") { prepareBulkCipher() }
     }
 
     func linkEstablished(_ link: PeerLink, _ peer: SessionPeer) {

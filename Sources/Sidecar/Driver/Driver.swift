@@ -42,6 +42,12 @@ final class Driver {
     var sockets: NamespaceThread!
     lazy var names = NameService(loop: loop) { [unowned self] in feed(.nameQuery($0, $1)) }
     lazy var listeners = Listeners(loop: loop, sockets: sockets) { [unowned self] in newOutboundFlow() }
+    var datagramListeners: [Endpoint: DatagramListener] = [:]
+    /// Those flows that are UDP associations.
+    var associations: Set<FlowHandle> = []
+    var isSweepScheduled = false
+    /// For port unreachable; made at its first use.
+    var icmpSocket: Int32 = -1
     var peerListener: PeerListener?
     var admin: AdminSocket?
     var credentials: CredentialSource?
@@ -55,6 +61,7 @@ final class Driver {
 
     var links: [LinkID: PeerLink] = [:]
     var acceptedLinkCount: UInt64 = 0
+    var isCipherPrepared = false
     var flows: [FlowHandle: any WorkloadFlow] = [:]
     var deliveries: [FlowHandle: Delivery] = [:]
     private var lastFlow: UInt64 = 0

@@ -69,7 +69,7 @@ final class NameService {
         let code = RawSocket.bind(socket, to: endpoint)
         guard code == 0 else {
             close(socket)
-            throw SystemError("bind(\(endpoint), \(kind.protocol))", code: code)
+            throw SystemError("bind(\(endpoint), \(kind.use))", code: code)
         }
         return socket
     }

@@ -23,14 +23,16 @@ import Transport
 /// A kind of blank socket, and where it lives.
 struct SocketKind: Hashable, Sendable {
     enum Place: Hashable, Sendable { case mesh, workload }
+    /// TCP, UDP, or raw ICMP.
+    enum Use: Hashable, Sendable { case streams, datagrams, errors }
     var place: Place
-    var `protocol`: FlowProtocol
+    var use: Use
     var isIPv6 = false
 
-    static let meshTCP = SocketKind(place: .mesh, protocol: .tcp)
-    static let meshUDP = SocketKind(place: .mesh, protocol: .udp)
-    static let workloadTCP = SocketKind(place: .workload, protocol: .tcp)
-    static let workloadUDP = SocketKind(place: .workload, protocol: .udp)
+    static let meshTCP = SocketKind(place: .mesh, use: .streams)
+    static let meshUDP = SocketKind(place: .mesh, use: .datagrams)
+    static let meshICMP = SocketKind(place: .mesh, use: .errors)
+    static let workloadTCP = SocketKind(place: .workload, use: .streams)
 }
 
 /// What the thread tells the event loop.
@@ -147,10 +149,16 @@ private struct SocketMaker {
             }
             here = kind.place
         }
-        let type = kind.protocol == .tcp ? SOCK_STREAM : SOCK_DGRAM
+        let (type, number) =
+            switch kind.use {
+            case .streams: (SOCK_STREAM, 0)
+            case .datagrams: (SOCK_DGRAM, 0)
+            case .errors: (SOCK_RAW, IPPROTO_ICMP)
+            }
         let flags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-        let descriptor = socket(kind.isIPv6 ? AF_INET6 : AF_INET, Int32(type.rawValue) | flags, 0)
-        guard descriptor >= 0 else { throw SystemError("socket(\(kind.place), \(kind.protocol))") }
+        let descriptor = socket(
+            kind.isIPv6 ? AF_INET6 : AF_INET, Int32(type.rawValue) | flags, Int32(number))
+        guard descriptor >= 0 else { throw SystemError("socket(\(kind.place), \(kind.use))") }
         SocketMaker.prepare(descriptor, kind)
         return descriptor
     }
@@ -158,14 +166,13 @@ private struct SocketMaker {
     /// Options that every use of such a socket wants, set here and not in the path of a connection.
     /// Accepted sockets inherit them from their listener.
     private static func prepare(_ descriptor: Int32, _ kind: SocketKind) {
-        switch kind.protocol {
-        case .tcp:
+        switch kind.use {
+        case .streams:
             enable(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY)
             // A delivery may come from a port whose last connection is in TIME_WAIT.
             enable(descriptor, SOL_SOCKET, SO_REUSEADDR)
             enable(descriptor, Int32(IPPROTO_IP), SocketOption.bindAddressNoPort)
-        case .udp:
-            break
+        case .datagrams, .errors: break
         }
         if kind.isIPv6 { enable(descriptor, Int32(IPPROTO_IPV6), SocketOption.ipv6FreeBind) }
     }
@@ -220,7 +227,7 @@ private final class SocketStock: @unchecked Sendable {
         lock.lock()
         defer { lock.unlock() }
         failures[kind] = nil
-        if levels[kind] == nil { levels[kind] = Limits.blankSocketsMaximum / 4 }
+        if levels[kind] == nil { levels[kind] = kind.use == .errors ? 1 : Limits.blankSocketsMaximum / 4 }
         let deadline = MonotonicTime.Span.seconds(2)
         var isWaiting = false
         while sockets[kind, default: []].isEmpty {

@@ -71,7 +71,7 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
     /// What waits for the link, in bytes.
     var heldByteCount: Int { held.reduce(0) { $0 + $1.readableBytes } }
 
-    func cut() {
+    func cut(_ reason: CloseReason) {
         isOver = true
         link = nil
         closeByReset()

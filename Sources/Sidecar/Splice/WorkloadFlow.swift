@@ -6,6 +6,7 @@ import Transport
 protocol StreamLink: AnyObject {
     /// False: it holds these bytes, and wants no more before `becameSendable`.
     func write(_ bytes: ByteBuffer, on stream: StreamID) -> Bool
+    func writeDatagram(_ bytes: ByteBuffer, on stream: StreamID)
     func finish(_ stream: StreamID)
     func reset(_ stream: StreamID, _ reason: CloseReason)
     func consumed(_ count: Int, on stream: StreamID)
@@ -21,8 +22,17 @@ protocol WorkloadFlow: StreamEnd {
     /// The flow's bytes may move from now on, as `stream` of `link`, which checks the permit.
     func join(_ link: any StreamLink, _ stream: StreamID)
 
-    /// Ends the flow at once; the workload sees a reset. Nothing is reported any more.
-    func cut()
+    /// Ends the flow at once, by a decision of this sidecar or a reset of the peer's: the workload sees a
+    /// reset. Nothing is reported any more.
+    func cut(_ reason: CloseReason)
+}
+
+/// A flow of datagrams, which ends by not being used.
+protocol Association: WorkloadFlow {
+    func isIdle(at now: MonotonicTime) -> Bool
+
+    /// Ends it as idle, at both ends.
+    func expire()
 }
 
 /// Who keeps the flows.

@@ -66,7 +66,7 @@ struct FlowChannelTests {
     func resets(isCut: Bool) async throws {
         try await withSplice { splice in
             await splice.join()
-            await splice.run { isCut ? $0.flow.cut() : $0.flow.receiveReset(.policy) }
+            await splice.run { isCut ? $0.flow.cut(.policy) : $0.flow.receiveReset(.policy) }
             #expect(splice.workload.receiveError() == ECONNRESET)
             #expect(await splice.eventually { $0.ended == (isCut ? nil : .policy) })
         }

@@ -22,6 +22,7 @@ final class RecordingLink: StreamLink {
         sent += bytes.readableBytesView
         return sent.count < room
     }
+    func writeDatagram(_ bytes: ByteBuffer, on stream: StreamID) { sent += bytes.readableBytesView }
     func finish(_ stream: StreamID) { isFinished = true }
     func reset(_ stream: StreamID, _ reason: CloseReason) { resetReason = reason }
     func consumed(_ count: Int, on stream: StreamID) { consumedByteCount += count }
