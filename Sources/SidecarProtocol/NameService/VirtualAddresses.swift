@@ -42,20 +42,10 @@ package struct VirtualAddresses: Sendable {
     /// A table that holds one's own address only.
     package init(domain: TrustDomainID, own: WorkloadName) {
         self.domain = domain
-        let address = VirtualAddresses.own(own)
-        addressOf[own] = address
-        workloadAt[address] = own
+        _ = assign(own)
     }
 
-    /// A workload's own address, which the launcher gives its device before any trust domain is known:
-    /// from the name alone (FNV-1a). Nobody else sees it, so that it needs no key.
-    package static func own(_ workload: WorkloadName) -> UInt32 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in workload.description.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        return first + UInt32(hash % UInt64(count))
-    }
-
-    /// Where the table puts a peer if nothing else is there.
+    /// Where the table would put `workload` if nothing else were in it: one's own address.
     package static func preferred(_ workload: WorkloadName, domain: TrustDomainID) -> UInt32 {
         let hash = BLAKE2b.hash(Array(workload.description.utf8), key: domain.bytes, count: 16).prefix(8)
         let number = hash.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }

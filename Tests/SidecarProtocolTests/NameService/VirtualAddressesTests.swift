@@ -12,7 +12,7 @@ import Testing
     @Test("one's own address is the one that its hash prefers")
     func ownAddress() {
         let table = VirtualAddresses(domain: domain, own: own)
-        #expect(table.address(of: own) == VirtualAddresses.own(own))
+        #expect(table.address(of: own) == VirtualAddresses.preferred(own, domain: domain))
     }
 
     @Test("no two identities share an address, and each keeps its own")
