@@ -113,7 +113,7 @@ final class RawClient {
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes {
-                send(descriptor, $0.baseAddress! + written, $0.count - written, Int32(MSG_NOSIGNAL.rawValue))
+                send(descriptor, $0.baseAddress! + written, $0.count - written, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { return }
             written += count
