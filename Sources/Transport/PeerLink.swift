@@ -208,6 +208,9 @@ package final class PeerLink {
     }
 
     /// Ends our half of the stream, after what was written.
+    ///
+    /// Where the last `write` said false the link may keep bytes, which the permit must outlive: call
+    /// this, and report the flow's end, after `becameSendable`.
     package func finish(_ id: StreamID) {
         guard let stream = streams[id], !stream.wantsFinish else { return }
         stream.wantsFinish = true

@@ -47,7 +47,9 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
     private var unwritten = 0
     private var isAwaitingDrain = false
 
-    private var workloadEnded = false
+    private(set) var workloadEnded = false
+    /// The link has all of the workload's bytes on their way, and was told of their end.
+    private var isStreamFinished = false
     private var peerEnded = false
     /// Our FIN to the workload was asked for.
     private var isOutputShut = false
@@ -131,8 +133,11 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
         finishStreamWhenFlushed()
     }
 
+    /// Not before the link is ready: bytes that it keeps would be lost with the flow's permit, which ends
+    /// when the flow's end is reported.
     private func finishStreamWhenFlushed() {
-        guard workloadEnded, held.isEmpty, let link else { return }
+        guard workloadEnded, held.isEmpty, isLinkReady, !isStreamFinished, let link else { return }
+        isStreamFinished = true
         link.finish(stream)
         endIfFinished()
     }
@@ -211,7 +216,7 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
     // MARK: The end
 
     private func endIfFinished() {
-        if workloadEnded, held.isEmpty, isOutputShut { end(.finished) }
+        if isStreamFinished, isOutputShut { end(.finished) }
     }
 
     private func end(_ reason: CloseReason) {

@@ -103,6 +103,23 @@ struct FlowChannelTests {
         }
     }
 
+    @Test("a flow isn't over while the link keeps bytes of it")
+    func endWithFullLink() async throws {
+        try await withSplice { splice in
+            await splice.run { $0.link.room = 1 }
+            await splice.join()
+            await splice.run { $0.flow.receiveEnd() }
+            #expect(splice.workload.receive(1) == "")
+            splice.workload.send("last")
+            splice.workload.shutDownOutput()
+            #expect(await splice.eventually { $0.link.sent == Array("last".utf8) })
+            #expect(await splice.eventually { $0.flow.workloadEnded })
+            #expect(await splice.run { $0.ended == nil && !$0.link.isFinished })
+            await splice.run { $0.flow.becameSendable() }
+            #expect(await splice.eventually { $0.link.isFinished && $0.ended == .finished })
+        }
+    }
+
     @Test("the peer gets credit only for what the workload's socket took")
     func backPressureFromWorkload() async throws {
         try await withSplice { splice in
