@@ -2,6 +2,8 @@ import SidecarProtocol
 
 /// The limits of one sidecar's shell.
 extension Limits {
+    /// Questions to the host's resolver at once.
+    static let resolutionsMaximum = 16
     /// One message of the launcher; the configuration is its largest part.
     package static let launcherMessageBytesMaximum = 131_072
     /// Blank sockets kept ready inside a namespace; refilled at half.

@@ -9,6 +9,8 @@ struct SidecarCounters {
     var renewalFailures: UInt64 = 0
     /// Connections of the workload that were closed at once, since a limit was reached.
     var refusedConnections: UInt64 = 0
+    /// Attempts to leave the mesh that weren't allowed.
+    var egressRefusals: UInt64 = 0
     var descriptorsMaximum = 1024
 }
 

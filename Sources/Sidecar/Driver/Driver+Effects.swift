@@ -27,7 +27,8 @@ extension Driver {
         case .deliver(let flow, let source, let localSource, let port, let permit):
             deliver(flow, from: source, or: localSource, to: port, permit)
         case .cut(let flow, let reason): cut(flow, reason)
-        case .allowEgress, .revokeEgress: break
+        case .allowEgress(let endpoint, let until): allowEgress(endpoint, until)
+        case .revokeEgress(let endpoint): revokeEgress(endpoint)
         case .probe(let port): probe(port)
         case .record(let record):
             metrics.count(record)
@@ -49,7 +50,7 @@ extension Driver {
 
     private func reply(_ query: QueryID, _ answer: NameAnswer) {
         if case .resolve(let host) = answer {
-            feed(.resolved(query, host: host, [], timeToLive: .seconds(0)))
+            resolve(query, host)
         } else {
             names.answer(query, answer)
         }
@@ -67,7 +68,8 @@ extension Driver {
     // MARK: Listeners
 
     private func listen(_ address: IPAddress, _ port: ServicePort) {
-        guard network != nil else { return earlyListeners.append((address, port)) }
+        guard let network else { return earlyListeners.append((address, port)) }
+        if network.datapath == .slirp { return listenInStack(address, port) }
         do {
             switch port.protocol {
             case .tcp: try listeners.listen(Endpoint(address, port.port))
@@ -80,6 +82,7 @@ extension Driver {
 
     private func unlisten(_ address: IPAddress, _ port: ServicePort) {
         earlyListeners.removeAll { $0 == (address, port) }
+        if network?.datapath == .slirp { return unlistenInStack(address, port) }
         switch port.protocol {
         case .tcp: listeners.unlisten(Endpoint(address, port.port))
         case .udp: datagramListeners.removeValue(forKey: Endpoint(address, port.port))?.close()

@@ -98,6 +98,10 @@ extension Driver: FlowOwner {
             routes.append(
                 .init(kind: .meshTCP, source: source, destination: Endpoint(own, port.port)))
         }
+        if network?.datapath == .slirp, let own = node.ownAddress {
+            routes.append(
+                .init(kind: .workloadTCP, source: localSource, destination: Endpoint(own, port.port)))
+        }
         let loopback = IPAddress(v4: 0x7F00_0001)
         routes.append(
             .init(kind: .workloadTCP, source: localSource, destination: Endpoint(loopback, port.port)))

@@ -52,6 +52,7 @@ extension Driver {
 
     private func open(_ network: SidecarNetwork, tap: Int32?) {
         self.network = network
+        self.tap = tap
         do {
             if network.datapath == .veth { try names.open(sockets: sockets) }
         } catch {
@@ -106,6 +107,7 @@ extension Driver {
     private func becomeReady() {
         guard stage == .starting, network != nil, credentials != nil else { return }
         stage = .ready
+        startStack()
         tellLauncher(.ready)
         openAdmin()
         logger.info("\(workload) ready on \(network?.datapath.rawValue ?? "")")
@@ -154,6 +156,7 @@ extension Driver {
             logger.error("the disk is too slow, records are lost")
         }
         admin?.close()
+        stack?.stop()
         if isOrphan { SmallFile.removeFolder(instanceFolder) }
         exit(0)
     }

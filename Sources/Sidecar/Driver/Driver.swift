@@ -57,6 +57,18 @@ final class Driver {
         eventLoop: loop
     ) { [unowned self] in handle($0) }
 
+    // MARK: The TAP
+
+    var tap: Int32?
+    var stack: StackClient?
+    var stackCounters = StackCounters()
+    /// What was allowed before there was a stack to tell.
+    var earlyAllowances: [(Endpoint, MonotonicTime?)] = []
+    /// Peers' ports that the workload may dial, on `slirp`.
+    var stackListeners: Set<StackListener> = []
+    var stackDatagrams: [Endpoint: DatagramListener] = [:]
+    var resolutionCount = 0
+
     // MARK: Flows and links
 
     var links: [LinkID: PeerLink] = [:]

@@ -27,7 +27,11 @@ final class NameService {
     enum Reply {
         case datagram(any Channel, SocketAddress)
         case stream(any Channel)
+        /// Through the userland stack.
+        case frames(([UInt8]) -> Void)
     }
+
+    static let endpoint = Endpoint(IPAddress(v4: ReservedAddress.nameService), 53)
 
     init(loop: any EventLoop, ask: @escaping Ask) {
         self.loop = loop
@@ -36,7 +40,7 @@ final class NameService {
 
     /// Both sockets take questions when this returns.
     func open(sockets: NamespaceThread) throws(SystemError) {
-        let endpoint = Endpoint(IPAddress(v4: ReservedAddress.nameService), 53)
+        let endpoint = NameService.endpoint
         let datagrams = try NameService.bind(.meshUDP, endpoint, sockets)
         let stream = try NameService.bind(.meshTCP, endpoint, sockets)
         guard listen(stream, 64) == 0 else { throw SystemError("listen(\(endpoint))") }
@@ -72,6 +76,22 @@ final class NameService {
             throw SystemError("bind(\(endpoint), \(kind.use))", code: code)
         }
         return socket
+    }
+
+    /// Takes questions from a connection that the userland stack accepted.
+    func serve(_ socket: Int32) {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        ClientBootstrap(group: loop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard bound.value.connectionCount < Limits.nameConnectionsMaximum else {
+                        throw ChannelError.operationUnsupported
+                    }
+                    try channel.pipeline.syncOperations.addHandler(StreamQuestions(bound.value))
+                }
+            }
+            .withConnectedSocket(socket)
+            .whenFailure { _ in }
     }
 
     // MARK: Questions
@@ -121,7 +141,7 @@ final class NameService {
             case .serverFailure, .resolve: question.answer(code: DNSCode.serverFailure)
             }
         switch waiting.reply {
-        case .datagram: send(question.fitting(message), waiting.reply)
+        case .datagram, .frames: send(question.fitting(message), waiting.reply)
         case .stream: send(message, waiting.reply)
         }
     }
@@ -131,6 +151,7 @@ final class NameService {
         case .datagram(let channel, let address):
             let envelope = AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: message))
             channel.writeAndFlush(envelope, promise: nil)
+        case .frames(let write): write(message)
         case .stream(let channel):
             var bytes = ByteBuffer()
             bytes.writeInteger(UInt16(truncatingIfNeeded: message.count))

@@ -13,15 +13,20 @@ final class DatagramListener: ChannelInboundHandler {
 
     let endpoint: Endpoint
     private unowned let owner: any DatagramOwner
+    /// Writes answers as frames, on `slirp`, where there is no socket.
+    private let answers: (([UInt8], Endpoint) -> Void)?
     private var context: ChannelHandlerContext?
     private var associations: [Endpoint: OutboundAssociation] = [:]
     /// Sources whose association was just cut; what they send is dropped until then.
     private var silenced: [Endpoint: MonotonicTime] = [:]
     private var isClosed = false
 
-    init(_ endpoint: Endpoint, owner: any DatagramOwner) {
+    init(
+        _ endpoint: Endpoint, owner: any DatagramOwner, answers: (([UInt8], Endpoint) -> Void)? = nil
+    ) {
         self.endpoint = endpoint
         self.owner = owner
+        self.answers = answers
     }
 
     /// The kernel takes datagrams for the endpoint when this returns.
@@ -66,12 +71,16 @@ final class DatagramListener: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let envelope = unwrapInboundIn(data)
-        guard let source = Endpoint(envelope.remoteAddress), !isSilenced(source) else { return }
-        if let association = associations[source] { return association.send(envelope.data) }
+        if let source = Endpoint(envelope.remoteAddress) { received(envelope.data, from: source) }
+    }
+
+    func received(_ bytes: ByteBuffer, from source: Endpoint) {
+        guard !isSilenced(source) else { return }
+        if let association = associations[source] { return association.send(bytes) }
         let made = owner.newAssociation { OutboundAssociation($0, from: source, on: self, owner: owner) }
         guard let association = made else { return }
         associations[source] = association
-        association.send(envelope.data)
+        association.send(bytes)
         owner.associationBegan(association, source: source, destination: endpoint)
     }
 
@@ -81,6 +90,7 @@ final class DatagramListener: ChannelInboundHandler {
     // MARK: Associations
 
     fileprivate func answer(_ bytes: ByteBuffer, to source: Endpoint) {
+        if let answers { return answers(Array(bytes.readableBytesView), source) }
         // A workload that reads too slowly loses datagrams, as it would without a mesh.
         guard let context, context.channel.isWritable, let address = source.socketAddress else { return }
         context.write(

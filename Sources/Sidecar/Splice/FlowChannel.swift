@@ -32,6 +32,8 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
 
     let handle: FlowHandle
     let isOutbound: Bool
+    /// Who talks to whom, where the socket itself has no such addresses: one of the userland stack's.
+    var ends: (local: Endpoint, remote: Endpoint)?
     private unowned let owner: any FlowOwner
     private var context: ChannelHandlerContext?
 
@@ -86,6 +88,7 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelActive(context: ChannelHandlerContext) {
+        if let ends { return owner.flowActive(self, local: ends.local, remote: ends.remote) }
         let local = context.channel.localAddress.flatMap { Endpoint($0) }
         let remote = context.channel.remoteAddress.flatMap { Endpoint($0) }
         owner.flowActive(self, local: local, remote: remote)

@@ -39,10 +39,10 @@ final class SlirpStack {
         config.version = 4
         config.in_enabled = true
         config.in6_enabled = false
-        config.vnetwork = in_addr(s_addr: StackNetwork.network.number.bigEndian)
-        config.vnetmask = in_addr(s_addr: StackNetwork.mask.number.bigEndian)
-        config.vhost = in_addr(s_addr: StackNetwork.gateway.number.bigEndian)
-        config.vnameserver = in_addr(s_addr: StackNetwork.unusedNameServer.number.bigEndian)
+        config.vnetwork = networkOrder(StackNetwork.network)
+        config.vnetmask = networkOrder(StackNetwork.mask)
+        config.vhost = networkOrder(StackNetwork.gateway)
+        config.vnameserver = networkOrder(StackNetwork.unusedNameServer)
         config.if_mtu = StackNetwork.transmissionUnit
         config.if_mru = StackNetwork.transmissionUnit
         config.disable_host_loopback = true
@@ -65,7 +65,7 @@ final class SlirpStack {
 
     /// Connections to `endpoint` are made to the unix socket at `path` from now on.
     func forward(_ endpoint: IPv4Endpoint, to path: String) {
-        var address = in_addr(s_addr: endpoint.address.number.bigEndian)
+        var address = networkOrder(endpoint.address)
         _ = slirp_add_unix(slirp, path, &address, Int32(endpoint.port))
     }
 
@@ -136,4 +136,9 @@ extension SlirpStack.Context {
         // libslirp hands back what `slirp_new` was given.
         Unmanaged.fromOpaque(opaque.unsafelyUnwrapped).takeUnretainedValue()
     }
+}
+
+/// Which module `in_addr`'s field belongs to depends on what else was imported first; its layout doesn't.
+private func networkOrder(_ address: IPv4Address) -> in_addr {
+    unsafeBitCast(address.number.bigEndian, to: in_addr.self)
 }
