@@ -26,7 +26,8 @@ struct Leftovers {
         for process in processes() { kill(process.pid, SIGKILL) }
     }
 
-    private func all() -> [String] {
+    /// What there is now, a line each.
+    func all() -> [String] {
         processes().map { "process \($0.pid): \($0.words)" }
             + mesh.instanceFolders.map { "instance folder \($0)" } + sockets() + mounts() + namespaces()
     }
@@ -34,25 +35,28 @@ struct Leftovers {
     /// Processes with the mesh's mark in their environment, or started from its own executables.
     private func processes() -> [(pid: pid_t, words: String)] {
         Leftovers.processIDs().compactMap { pid in
-            let words = Leftovers.read("/proc/\(pid)/cmdline").replacingOccurrences(of: "\0", with: " ")
-            let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe")
+            let words = ProcessFile.read("/proc/\(pid)/cmdline").replacingOccurrences(of: "\0", with: " ")
+            let program = Link.target(of: "/proc/\(pid)/exe")
             let mark = "MESH_TEST_MARK=\(mesh.folder)"
             let isOurs =
                 words.contains(mesh.folder + "/") || program?.hasPrefix(mesh.folder + "/") == true
-                || Leftovers.read("/proc/\(pid)/environ").split(separator: "\0").contains { $0 == mark }
+                || ProcessFile.read("/proc/\(pid)/environ").split(separator: "\0").contains { $0 == mark }
             // A process that has ended, and whose parent is still to ask, has no words.
             return isOurs && pid != getpid() && !words.isEmpty ? (pid, words) : nil
         }
     }
 
-    /// Bound unix sockets that the host sees.
+    /// Unix sockets that somebody listens on, and their names.
     private func sockets() -> [String] {
-        Leftovers.read("/proc/net/unix").split(separator: "\n").filter { $0.contains(mesh.folder + "/") }
-            .map { "socket \($0)" }
+        let bound = ProcessFile.read("/proc/net/unix").split(separator: "\n")
+            .filter { $0.contains(mesh.folder + "/") }.map { "socket \($0)" }
+        let names = FileManager.default.enumerator(atPath: mesh.runtime)?.compactMap { $0 as? String } ?? []
+        return bound
+            + names.filter { $0.hasSuffix(".sock") }.map { "socket \(mesh.runtime)/\($0)" }
     }
 
     private func mounts() -> [String] {
-        Leftovers.read("/proc/self/mountinfo").split(separator: "\n").filter {
+        ProcessFile.read("/proc/self/mountinfo").split(separator: "\n").filter {
             $0.contains(mesh.folder + "/")
         }
         .map { "mount \($0)" }
@@ -62,7 +66,7 @@ struct Leftovers {
     private func namespaces() -> [String] {
         guard !networks.isEmpty else { return [] }
         return Leftovers.processIDs().compactMap { pid in
-            let network = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/ns/net")
+            let network = Link.target(of: "/proc/\(pid)/ns/net")
             guard let network, networks.contains(network) else { return nil }
             return "\(network) by process \(pid)"
         }
@@ -71,9 +75,5 @@ struct Leftovers {
     private static func processIDs() -> [pid_t] {
         let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc")
         return (names ?? []).compactMap { pid_t($0) }
-    }
-
-    private static func read(_ path: String) -> String {
-        (try? Data(contentsOf: URL(filePath: path))).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 }

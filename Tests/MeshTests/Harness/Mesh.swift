@@ -58,7 +58,12 @@ final class Mesh: Sendable {
             chown(path, person.uid, person.gid)
         }
         chown(folder, person.uid, person.gid)
-        try Executables.link(into: bin)
+        do {
+            try Executables.link(into: bin)
+        } catch {
+            try? FileManager.default.removeItem(atPath: folder)
+            throw error
+        }
     }
 
     /// What its processes find in their environment: nothing of the tester's own.
@@ -80,7 +85,7 @@ final class Mesh: Sendable {
         input: Int32? = nil
     ) throws -> Running {
         let number = numbers.add(1, ordering: .relaxed).newValue
-        let log = "\(folder)/log/\(number)-\(name)"
+        let log = "\(folder)/log/\(number)-\(name.replacingOccurrences(of: "/", with: "."))"
         var words = words
         if person.uid != geteuid() {
             words = ["setpriv", "--reuid", person.name, "--regid", "\(person.gid)", "--init-groups"] + words
@@ -156,17 +161,30 @@ final class Mesh: Sendable {
         return path
     }
 
+    /// A Python program of the test's own, for what no ordinary tool does.
+    func python(_ name: String, _ source: String, _ arguments: String...) throws -> [String] {
+        ["/usr/bin/python3", "-u", try write(source, to: name + ".py")] + arguments
+    }
+
+    /// Words that make a root workload become an ordinary Unix user inside; nothing for others.
+    var asServer: [String] {
+        guard person.uid == 0 else { return [] }
+        return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    }
+
     func note(network: String) { _ = networks.withLock { $0.insert(network) } }
 
     // MARK: The end
 
     /// Ends everything that was started, and checks that nothing is left of it.
-    func close(sourceLocation: SourceLocation = #_sourceLocation) async {
+    func close() async {
         for child in children.withLock({ $0 }) { await end(child) }
         _ = try? await host("mesh", "node", "stop")
-        await Leftovers(of: self, networks: networks.withLock { $0 }).check()
+        await leftovers.check()
         try? FileManager.default.removeItem(atPath: folder)
     }
+
+    var leftovers: Leftovers { Leftovers(of: self, networks: networks.withLock { $0 }) }
 
     private func end(_ child: ChildProcess) async {
         for signal in [SIGTERM, SIGKILL] where child.ended == nil {

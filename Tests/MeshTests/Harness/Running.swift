@@ -45,13 +45,21 @@ struct Running: Sendable {
         try await eventually(
             "'\(text)' from \(name), which said: \(output)\(error)", sourceLocation: sourceLocation
         ) {
-            try await mustRun { output.contains(text) || error.contains(text) }
+            try mustRun { output.contains(text) || error.contains(text) }
         }
     }
 
     private func mustRun(_ condition: () async throws -> Bool) async throws -> Bool {
         if try await condition() { return true }
         if let ending = process.ended, try await !condition() {
+            throw HarnessError("\(name) ended with \(ending); it said: \(output)\(error)")
+        }
+        return false
+    }
+
+    private func mustRun(_ condition: () throws -> Bool) throws -> Bool {
+        if try condition() { return true }
+        if let ending = process.ended, try !condition() {
             throw HarnessError("\(name) ended with \(ending); it said: \(output)\(error)")
         }
         return false
@@ -66,7 +74,7 @@ struct Running: Sendable {
             where try AdminSocket.get("/status", of: folder)?["launcher_pid"].number == Int(process.pid) {
                 return folder
             }
-            _ = try await mustRun { false }
+            _ = try mustRun { false }
             return nil
         }
     }
@@ -88,8 +96,7 @@ struct Running: Sendable {
             return status["ready"].isTrue && status["workload_pid"].number != nil
         }
         if let workload = try await status()["workload_pid"].number,
-            let network = try? FileManager.default.destinationOfSymbolicLink(
-                atPath: "/proc/\(workload)/ns/net")
+            let network = Link.target(of: "/proc/\(workload)/ns/net")
         {
             mesh.note(network: network)
         }
@@ -102,9 +109,7 @@ struct Running: Sendable {
         try await eventually(
             "\(name) to listen on \(port): \(error)\(output)", sourceLocation: sourceLocation
         ) {
-            try await mustRun {
-                Running.ports(of: workload, state: "0A", in: ["tcp", "tcp6"]).contains(port)
-            }
+            try mustRun { Running.ports(of: workload, state: "0A", in: ["tcp", "tcp6"]).contains(port) }
         }
     }
 
@@ -115,17 +120,15 @@ struct Running: Sendable {
         try await eventually(
             "\(name) to receive on \(port): \(error)\(output)", sourceLocation: sourceLocation
         ) {
-            try await mustRun {
-                Running.ports(of: workload, state: "07", in: ["udp", "udp6"]).contains(port)
-            }
+            try mustRun { Running.ports(of: workload, state: "07", in: ["udp", "udp6"]).contains(port) }
         }
     }
 
     /// Local ports in a state of the kernel's socket tables (net/tcp in proc(5)).
     private static func ports(of process: Int, state: String, in tables: [String]) -> [Int] {
         tables.flatMap { table -> [Int] in
-            let text = try? String(contentsOfFile: "/proc/\(process)/net/\(table)", encoding: .utf8)
-            return (text ?? "").split(separator: "\n").dropFirst().compactMap { line in
+            ProcessFile.read("/proc/\(process)/net/\(table)").split(separator: "\n").dropFirst().compactMap {
+                line in
                 let fields = line.split(separator: " ")
                 guard fields.count > 3, fields[3] == state else { return nil }
                 return fields[1].split(separator: ":").last.flatMap { Int($0, radix: 16) }

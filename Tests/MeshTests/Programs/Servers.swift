@@ -19,6 +19,7 @@ enum Nginx {
         truncate(long, 1 << 30)
         try mesh.write(
             """
+            \(mesh.person.uid == 0 ? "user www-data;" : "")
             worker_processes 1;
             pid \(folder)/pid;
             error_log stderr;
