@@ -24,8 +24,11 @@ package enum NodeProgram {
     }
 
     /// One message to whoever started this process, as long as there is somebody.
-    static func complain(_ text: String) {
-        let line = Array("mesh-node: \(text)\n".utf8)
+    static func complain(_ text: String) { say("mesh-node: \(text)") }
+
+    /// A line on standard error, which is the node's log for its issuer.
+    static func say(_ text: String) {
+        let line = Array("\(text)\n".utf8)
         _ = write(STDERR_FILENO, line, line.count)
     }
 

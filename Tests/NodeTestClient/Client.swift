@@ -90,6 +90,7 @@ final class Client {
             announcements: announcements,
             certificates: [issued.chain.leaf.encoded, issued.chain.issuer.encoded],
             tombstone: tombstone(issued))
+        say("registered")
     }
 
     func withdraw() {

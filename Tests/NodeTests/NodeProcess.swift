@@ -5,12 +5,12 @@ import Glibc
 import SidecarProtocol
 import Testing
 
-/// One node's folders and process. Each test has its own; nothing of the user's is touched.
+/// One node's folders, and its processes. Each test has its own; nothing of the user's is touched.
 final class NodeProcess {
     let root: String
     let paths: MeshPaths
-    private(set) var process: Process?
     var environment: [String: String] = [:]
+    private var processes: [Subprocess] = []
 
     init() throws {
         // Short, since it begins the paths of sockets.
@@ -22,43 +22,30 @@ final class NodeProcess {
     }
 
     deinit {
-        if let process, process.isRunning {
-            kill(process.processIdentifier, SIGKILL)
-            process.waitUntilExit()
-        }
+        for process in processes { process.end(SIGKILL) }
         try? FileManager.default.removeItem(atPath: root)
     }
 
     /// Where SwiftPM puts the executables: beside the test's own.
     static func executable(_ name: String) -> String {
-        if let folder = ProcessInfo.processInfo.environment["MESH_TEST_BIN"] { return folder + "/" + name }
         var path = [UInt8](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &path, path.count)
         let own = String(decoding: path.prefix(max(0, count)), as: UTF8.self)
-        return (own as NSString).deletingLastPathComponent + "/" + name
+        return own[..<(own.lastIndex(of: "/") ?? own.startIndex)] + "/" + name
+    }
+
+    var processEnvironment: [String: String] {
+        ProcessInfo.processInfo.environment.merging(
+            ["MESH_RUNTIME_DIR": paths.runtime, "MESH_STATE_DIR": paths.state]
+        ) { $1 }.merging(environment) { $1 }
     }
 
     @discardableResult
-    func start(_ arguments: [String] = []) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(filePath: NodeProcess.executable("mesh-node"))
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(
-            ["MESH_RUNTIME_DIR": paths.runtime, "MESH_STATE_DIR": paths.state]
-        ) { $1 }.merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = Pipe()
-        try process.run()
-        self.process = process
+    func start(_ arguments: [String] = []) throws -> Subprocess {
+        let process = try Subprocess(
+            NodeProcess.executable("mesh-node"), arguments, environment: processEnvironment)
+        processes.append(process)
         return process
-    }
-
-    /// What the process wrote to standard error until it closed it.
-    static func complaint(of process: Process) -> String {
-        let pipe = process.standardError as? Pipe
-        let data = (try? pipe?.fileHandleForReading.readToEnd()) ?? nil
-        return String(decoding: data ?? Data(), as: UTF8.self)
     }
 
     var log: String { (try? String(contentsOfFile: paths.nodeLog, encoding: .utf8)) ?? "" }
@@ -113,7 +100,7 @@ final class RawClient {
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes {
-                send(descriptor, $0.baseAddress! + written, $0.count - written, Int32(MSG_NOSIGNAL))
+                Glibc.send(descriptor, $0.baseAddress! + written, $0.count - written, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { return }
             written += count

@@ -135,10 +135,13 @@ extension OwnFiles {
     }
 
     /// Removes a folder and the files in it, folders below it included, without following a link.
-    static func removeFolder(_ path: String) throws(FileError) {
+    ///
+    /// - Returns: false where there was none.
+    @discardableResult
+    static func removeFolder(_ path: String) throws(FileError) -> Bool {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else {
-            if errno == ENOENT { return }
+            if errno == ENOENT { return false }
             throw FileError(path, call: "open")
         }
         guard let folder = fdopendir(descriptor) else { throw FileError(path, call: "fdopendir") }
@@ -154,6 +157,7 @@ extension OwnFiles {
             try removeFolder(inner)
         }
         guard rmdir(path) == 0 || errno == ENOENT else { throw FileError(path, call: "rmdir") }
+        return true
     }
 
     private static func checkFolder(_ path: String) throws(FileError) {

@@ -29,7 +29,7 @@ final class IssuerServer: ServerConnectionDelegate {
             eventLoop: eventLoop, connectionCountMaximum: Limits.nodeClientsMaximum, delegate: self)
         self.socket = socket
         socket.serve(listener).whenFailure { error in
-            NodeProgram.complain("the issuer's socket can't be served: \(error)")
+            NodeProgram.say("the socket can't be served: \(error)")
             exit(NodeProgram.failure)
         }
     }
@@ -54,7 +54,7 @@ final class IssuerServer: ServerConnectionDelegate {
         let answer = answer(frame, from: connection)
         if case .refused(let reason) = answer {
             let peer = connection.peer
-            NodeProgram.complain("refused process \(peer.processID) of user \(peer.userID): \(reason)")
+            NodeProgram.say("refused process \(peer.processID) of user \(peer.userID): \(reason)")
         }
         connection.send(answer.encoded())
     }
@@ -78,7 +78,7 @@ final class IssuerServer: ServerConnectionDelegate {
             return IssuerAnswer.refused("process \(connection.peer.processID) has ended").encoded()
         }
         if let reason = policy.take(grant, from: process, userID: connection.peer.userID) {
-            NodeProgram.complain("grant refused: \(reason)")
+            NodeProgram.say("grant refused: \(reason)")
             return IssuerAnswer.refused(reason).encoded()
         }
         return IssuerGrant.taken

@@ -235,7 +235,7 @@ final class TopicServer: ServerConnectionDelegate {
 
     private func remove(_ path: String) {
         do {
-            try OwnFiles.removeFolder(path)
+            guard try OwnFiles.removeFolder(path) else { return }
             logger.info("removed \(path), which its launcher left behind")
         } catch {
             logger.error("\(error)")

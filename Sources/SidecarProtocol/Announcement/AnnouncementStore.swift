@@ -63,6 +63,7 @@ package struct AnnouncementStore: Sendable {
 
     private let bundle: TrustBundle
     private let discoveryKey: DiscoveryKey
+    private let capacity: NodeCapacity
     private var chains: [[UInt8]: Chain] = [:]
     private var entries: [TopicID: [InstanceID: Entry]] = [:]
     private var waiting: [Waiting] = []
@@ -72,8 +73,10 @@ package struct AnnouncementStore: Sendable {
     package private(set) var nextExpiry: MonotonicTime?
 
     package init(
-        bundle: TrustBundle, discoveryKey: DiscoveryKey, memories: [InstanceID: Memory] = [:]
+        bundle: TrustBundle, discoveryKey: DiscoveryKey, capacity: NodeCapacity = NodeCapacity(),
+        memories: [InstanceID: Memory] = [:]
     ) {
+        self.capacity = capacity
         self.bundle = bundle
         self.discoveryKey = discoveryKey
         self.memories = memories
@@ -134,9 +137,9 @@ extension AnnouncementStore {
         } catch { throw .certificate(error) }
         let verified: VerifiedIdentity
         do { verified = try bundle.verify(pair, at: now.wall) } catch { throw .untrusted(error) }
-        if chains.count >= Limits.nodeCertificatesMaximum { forgetUnusedChains(at: now) }
-        guard chains.count < Limits.nodeCertificatesMaximum else {
-            throw .full("certificates", limit: Limits.nodeCertificatesMaximum)
+        if chains.count >= capacity.certificates { forgetUnusedChains(at: now) }
+        guard chains.count < capacity.certificates else {
+            throw .full("certificates", limit: capacity.certificates)
         }
         let chain = Chain(
             verified: verified, topics: pair.leaf.topics.map { TopicID(name: $0, key: discoveryKey) })
@@ -201,8 +204,8 @@ extension AnnouncementStore {
             }
             let known = entries[announcement.topic]?[announcement.instance]
             if let known, !announcement.supersedes(known.announcement) { return .stale }
-            guard known != nil || announcementCount < Limits.nodeAnnouncementsMaximum else {
-                return .refused(.full("announcements", limit: Limits.nodeAnnouncementsMaximum))
+            guard known != nil || announcementCount < capacity.announcements else {
+                return .refused(.full("announcements", limit: capacity.announcements))
             }
             try remember(
                 announcement.instance, incarnation: announcement.incarnation, until: chain.leaf.notAfter)
@@ -219,9 +222,9 @@ extension AnnouncementStore {
 
     private mutating func wait(_ bytes: [UInt8], at now: Now) -> Verdict {
         guard let announcement = try? Announcement(canonical: bytes) else { return .stale }
-        guard waiting.count < Limits.nodeWaitingAnnouncementsMaximum else {
+        guard waiting.count < capacity.waiting else {
             return .refused(
-                .full("announcements without certificate", limit: Limits.nodeWaitingAnnouncementsMaximum))
+                .full("announcements without certificate", limit: capacity.waiting))
         }
         waiting.append(
             Waiting(
@@ -235,8 +238,8 @@ extension AnnouncementStore {
         _ instance: InstanceID, incarnation: UInt64, until: WallTime
     ) throws(StoreRefusal) {
         guard var memory = memories[instance] else {
-            guard memories.count < Limits.nodeInstancesMaximum else {
-                throw .full("instances", limit: Limits.nodeInstancesMaximum)
+            guard memories.count < capacity.instances else {
+                throw .full("instances", limit: capacity.instances)
             }
             memories[instance] = Memory(incarnation: incarnation, until: until)
             return
@@ -279,7 +282,7 @@ extension AnnouncementStore {
     /// Takes over what an earlier node of this user left on the disk. What can't be verified any more
     /// is left out.
     package mutating func restore(_ saved: [SavedMemory], at now: Now) {
-        for item in saved where item.until > now.wall && memories.count < Limits.nodeInstancesMaximum {
+        for item in saved where item.until > now.wall && memories.count < capacity.instances {
             memories[item.instance] = Memory(incarnation: item.incarnation, until: item.until)
             guard let left = item.tombstone,
                 let chain = try? admit(leaf: left.leaf, issuer: left.issuer, at: now)

@@ -29,3 +29,15 @@ extension Limits {
     /// A line of the issuer's in its node's log.
     package static let logLineBytesMaximum = 2048
 }
+
+/// The node's limits on what it holds, as one value, so that tests reach them sooner.
+package struct NodeCapacity: Hashable, Sendable {
+    package var registrations = Limits.nodeClientsMaximum
+    package var subscriptions = Limits.nodeSubscriptionsMaximum
+    package var announcements = Limits.nodeAnnouncementsMaximum
+    package var certificates = Limits.nodeCertificatesMaximum
+    package var instances = Limits.nodeInstancesMaximum
+    package var waiting = Limits.nodeWaitingAnnouncementsMaximum
+
+    package init() {}
+}

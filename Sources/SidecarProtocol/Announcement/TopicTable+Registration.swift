@@ -8,7 +8,6 @@ enum RegistrationRefusal: Error, CustomStringConvertible {
     /// The tombstone, or an announcement, is of another instance or incarnation than the rest.
     case inconsistent(String)
     case otherInstance(InstanceID)
-    case full
 
     var description: String {
         switch self {
@@ -17,7 +16,6 @@ enum RegistrationRefusal: Error, CustomStringConvertible {
         case .tombstone(let error): "the tombstone is refused: \(error)"
         case .inconsistent(let what): what
         case .otherInstance(let instance): "this connection has registered instance \(instance) already"
-        case .full: "the node holds its maximum of \(Limits.nodeClientsMaximum) registrations"
         }
     }
 }
@@ -38,7 +36,9 @@ extension TopicTable {
         if let other = registrations.first(where: { $0.value.owner == client && $0.key != instance }) {
             throw .otherInstance(other.key)
         }
-        guard known != nil || registrations.count < Limits.nodeClientsMaximum else { throw .full }
+        guard known != nil || registrations.count < capacity.registrations else {
+            throw .refused(.full("registrations", limit: capacity.registrations))
+        }
         do {
             try store!.remember(
                 instance, incarnation: tombstone.incarnation, until: chain.leaf.notAfter)

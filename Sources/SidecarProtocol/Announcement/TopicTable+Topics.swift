@@ -4,11 +4,11 @@ extension TopicTable {
     /// Everything that is known of the topic, at once; later changes follow as they come.
     mutating func subscribe(_ client: Client, to topic: TopicID, effects: inout [Effect]) {
         guard let state = clients[client] else { return }
-        guard state.topics.contains(topic) || state.topics.count < Limits.nodeSubscriptionsMaximum else {
+        guard state.topics.contains(topic) || state.topics.count < capacity.subscriptions else {
             effects.append(
                 .send(
                     client,
-                    .refused("at most \(Limits.nodeSubscriptionsMaximum) topics can be subscribed to")))
+                    .refused("at most \(capacity.subscriptions) topics can be subscribed to")))
             return
         }
         clients[client]?.topics.insert(topic)
@@ -39,7 +39,7 @@ extension TopicTable {
         let hash = announcement.certificateHash
         if let chain = store?.chain(hash), clients[client]?.certificates.contains(hash) == false {
             // It asks for those that it has forgotten.
-            if clients[client]!.certificates.count >= Limits.nodeCertificatesMaximum {
+            if clients[client]!.certificates.count >= capacity.certificates {
                 clients[client]?.certificates.removeAll()
             }
             clients[client]?.certificates.insert(hash)

@@ -75,6 +75,7 @@ package struct TopicTable: Sendable {
     }
 
     let ownUserID: UInt32
+    let capacity: NodeCapacity
     var store: AnnouncementStore?
     var clients: [Client: ClientState] = [:]
     var subscribers: [TopicID: Set<Client>] = [:]
@@ -83,7 +84,10 @@ package struct TopicTable: Sendable {
     private var nextForgetting: MonotonicTime?
 
     /// - Parameter ownUserID: the node's; only this user, or root, may stop it.
-    package init(ownUserID: UInt32) { self.ownUserID = ownUserID }
+    package init(ownUserID: UInt32, capacity: NodeCapacity = NodeCapacity()) {
+        self.ownUserID = ownUserID
+        self.capacity = capacity
+    }
 
     package mutating func handle(_ input: Input, at now: Now, effects: inout [Effect]) {
         switch input {
@@ -167,7 +171,8 @@ package struct TopicTable: Sendable {
     ) {
         if store != nil { effects.append(.log(.notice, "the trust bundle has changed")) }
         store = AnnouncementStore(
-            bundle: bundle, discoveryKey: discoveryKey, memories: store?.memories ?? [:])
+            bundle: bundle, discoveryKey: discoveryKey, capacity: capacity,
+            memories: store?.memories ?? [:])
     }
 }
 

@@ -3,7 +3,7 @@
 // Theory of operation
 //
 //   The kernel says which user asks. An issuer serves its own user, who may take any name: inside one
-//   user names are no boundary. In system mode (root's, in /run/mesh) it also serves the users that a
+//   user names are no boundary. In system mode (root's) it also serves the users that a
 //   launcher of root's has granted a name to, for as long as that launcher lives.
 //
 //   An instance is live while a process lives that was given a certificate for it. A second live
@@ -28,12 +28,18 @@ package struct IssuerPolicy: Sendable {
     private let ownUserID: UInt32
     private let isSystem: Bool
     private let leafLifetime: MonotonicTime.Span
+    private let instancesMaximum: Int
+    private let grantsMaximum: Int
     private var instances: [InstanceID: Instance] = [:]
     private var grants: [IssuerGrant: Set<Process>] = [:]
 
     package init(
-        ownUserID: UInt32, isSystem: Bool, leafLifetime: MonotonicTime.Span = Limits.leafLifetime
+        ownUserID: UInt32, isSystem: Bool, leafLifetime: MonotonicTime.Span = Limits.leafLifetime,
+        instancesMaximum: Int = Limits.issuerInstancesMaximum,
+        grantsMaximum: Int = Limits.issuerGrantsMaximum
     ) {
+        self.instancesMaximum = instancesMaximum
+        self.grantsMaximum = grantsMaximum
         self.ownUserID = ownUserID
         self.isSystem = isSystem
         self.leafLifetime = leafLifetime
@@ -104,8 +110,8 @@ package struct IssuerPolicy: Sendable {
 
     private func conflict(of request: IssuerRequest, _ workload: WorkloadName) -> String? {
         guard let known = instances[request.instance] else {
-            guard instances.count < Limits.issuerInstancesMaximum else {
-                return "\(Limits.issuerInstancesMaximum) instances run already, which is the maximum"
+            guard instances.count < instancesMaximum else {
+                return "\(instancesMaximum) instances run already, which is the maximum"
             }
             let other = instances.first {
                 $0.value.workload == workload && $0.value.configurationHash != request.configurationHash
@@ -152,11 +158,11 @@ package struct IssuerPolicy: Sendable {
         _ grant: IssuerGrant, from process: Process, userID: UInt32
     ) -> String? {
         guard isSystem else {
-            return "only the system's issuer, in /run/mesh, gives names to other users"
+            return "only root's issuer gives names to other users"
         }
         guard userID == 0 else { return "only root may give \(grant.workload) to user \(grant.userID)" }
-        guard grants[grant] != nil || grants.count < Limits.issuerGrantsMaximum else {
-            return "\(Limits.issuerGrantsMaximum) names are granted already, which is the maximum"
+        guard grants[grant] != nil || grants.count < grantsMaximum else {
+            return "\(grantsMaximum) names are granted already, which is the maximum"
         }
         grants[grant, default: []].insert(process)
         return nil
