@@ -23,7 +23,8 @@
 //   Limits: see `Limits`, Sessions. It refuses to split datagrams, to send data before the last
 //   handshake message, and to go on under keys older than `Limits.rekeySpan` plus one handshake.
 
-package struct Session {
+/// Not copyable: a copy would use the same nonces again. And no query costs a copy of it.
+package struct Session: ~Copyable {
     enum Phase {
         case awaitingFirstFlight(CredentialSource)
         case awaitingMessage2(InitiatorHandshake)

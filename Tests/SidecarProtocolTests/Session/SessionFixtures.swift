@@ -71,7 +71,7 @@ let dnsOpen = FlowOpen(port: ServicePort(53, .udp), sourcePort: 40_001)
 
 /// Two sessions, and the wire between them, on a virtual clock.
 final class SessionPair {
-    struct End {
+    final class End {
         var session: Session
         /// On its way to this end.
         var wire: [UInt8] = []
@@ -81,9 +81,16 @@ final class SessionPair {
         var error: SessionError?
         /// Reports payload as taken at once.
         var consumes = true
+
+        init(_ session: consuming Session) { self.session = session }
+
+        var isEstablished: Bool { session.isEstablished }
+        var streamCount: Int { session.streamCount }
+        var peer: SessionPeer? { session.peer }
+        var handshakes: UInt64 { session.counters.handshakes }
     }
 
-    var ends: [End]
+    let ends: [End]
     var now: Now
     /// Changes what travels: receiver (0 dialler, 1 acceptor), bytes.
     var tamper: ((Int, inout [UInt8]) -> Void)?
@@ -104,11 +111,11 @@ final class SessionPair {
         let (one, two) = (TestEphemerals(10), TestEphemerals(100))
         ends = [
             End(
-                session: try Session(
+                try Session(
                     dialling: target, credential: caller, versions: callerVersions,
                     makeEphemeral: one.next, at: now)),
             End(
-                session: Session(
+                Session(
                     accepting: self.source, versions: calleeVersions, makeEphemeral: two.next, at: now)),
         ]
     }

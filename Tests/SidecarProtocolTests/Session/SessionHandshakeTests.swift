@@ -8,7 +8,7 @@ struct SessionHandshakeTests {
     func succeeds() throws {
         let pair = try SessionPair.established()
         let (caller, callee) = (
-            try #require(pair.ends[0].session.peer), try #require(pair.ends[1].session.peer)
+            try #require(pair.ends[0].peer), try #require(pair.ends[1].peer)
         )
         #expect(caller.certificate.identity?.description == "spiffe://mesh.test/ns/default/w/web")
         #expect(callee.certificate.identity?.description == "spiffe://mesh.test/ns/default/w/client")
@@ -58,7 +58,7 @@ struct SessionHandshakeTests {
             callee: domain.credential("web", key: 60, validFor: 9_000), wall: wall)
         pair.pump()
         guard case .untrusted? = pair.ends[1].error else {
-            #expect(age < 3_630 && pair.ends[1].session.isEstablished)
+            #expect(age < 3_630 && pair.ends[1].isEstablished)
             return
         }
         #expect(age == 3_630)
@@ -89,7 +89,7 @@ struct SessionHandshakeTests {
                 == .otherIdentity(
                     expected: "spiffe://mesh.test/ns/default/w/db",
                     found: "spiffe://mesh.test/ns/default/w/web"))
-        #expect(!pair.ends[1].session.isEstablished)
+        #expect(!pair.ends[1].isEstablished)
     }
 
     @Test("a replaced static key goes on answering, and the session moves to the new one at once")
@@ -102,7 +102,7 @@ struct SessionHandshakeTests {
         let pair = try SessionPair(
             caller: domain.credential("client", key: 50), callee: old, source: source)
         pair.pump()
-        #expect(pair.ends[0].session.peer?.staticKey == new.staticKey.publicKey)
+        #expect(pair.ends[0].peer?.staticKey == new.staticKey.publicKey)
         #expect(pair.renewals(0).map(\.certificate.serial) == [11])
     }
 
@@ -127,7 +127,7 @@ struct SessionHandshakeTests {
             caller: domain.credential("client", key: 50), callee: domain.credential("web", key: 60),
             announced: 1...3, callerVersions: 1...2, calleeVersions: 1...3)
         pair.pump()
-        #expect(pair.ends[0].session.isEstablished && pair.ends[1].session.isEstablished)
+        #expect(pair.ends[0].isEstablished && pair.ends[1].isEstablished)
     }
 
     @Test("a version that was stripped from the announcement fails the handshake")
@@ -138,7 +138,7 @@ struct SessionHandshakeTests {
             announced: 1...1, callerVersions: 1...2, calleeVersions: 1...2)
         pair.pump()
         #expect(pair.ends[1].error == .version(chosen: 1, peer: 1...2))
-        #expect(!pair.ends[0].session.isEstablished)
+        #expect(!pair.ends[0].isEstablished)
     }
 
     @Test("a version that somebody strips from the preamble, tag and all, fails the handshake")
@@ -158,7 +158,7 @@ struct SessionHandshakeTests {
                 key: FirstFlight.tagKey(staticKey: callee.staticKey.publicKey))
         }
         pair.pump()
-        #expect(!pair.ends[0].session.isEstablished && !pair.ends[1].session.isEstablished)
+        #expect(!pair.ends[0].isEstablished && !pair.ends[1].isEstablished)
         #expect(pair.ends[1].error == .handshake(.authenticationFailed))
     }
 
@@ -182,7 +182,7 @@ struct SessionHandshakeTests {
             pair.pump()
             // A changed length may also leave the receiver waiting for bytes that never come.
             #expect(
-                !flipped || !(pair.ends[0].session.isEstablished && pair.ends[1].session.isEstablished),
+                !flipped || !(pair.ends[0].isEstablished && pair.ends[1].isEstablished),
                 "bit \(step) of message \(message + 1)")
         }
     }

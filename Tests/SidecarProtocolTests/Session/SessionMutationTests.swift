@@ -47,11 +47,10 @@ struct SessionMutationTests {
 
     /// Plaintext that an authentic, but mad, peer sends.
     private func inject(_ plaintext: [UInt8], into pair: SessionPair) {
-        var session = pair.ends[1].session
         var cursor = 0
         do {
             while try plaintext.withUnsafeBytes({
-                try session.nextEvent(in: $0, cursor: &cursor, at: pair.now)
+                try pair.ends[1].session.nextEvent(in: $0, cursor: &cursor, at: pair.now)
             }) != nil {}
         } catch { pair.ends[1].error = error as? SessionError }
     }
@@ -59,8 +58,6 @@ struct SessionMutationTests {
     @Test("frames of random bytes, and real ones with changes, are read or refused", arguments: 0..<20)
     func randomFrames(seed: UInt64) throws {
         var numbers = SeededNumbers(state: seed)
-        let pair = try SessionPair.established()
-        _ = pair.openStream()
         var frames = PendingFrames()
         let head = PolicyHead(epoch: 7, hash: [UInt8](repeating: 4, count: 32))!
         let samples: [ControlFrame] = [
@@ -87,8 +84,8 @@ struct SessionMutationTests {
             if Bool.random(using: &numbers) {
                 bytes.removeLast(Int.random(in: 0..<bytes.count, using: &numbers))
             }
-            inject(bytes, into: pair)
-            inject((0..<64).map { _ in UInt8.random(in: 0...255, using: &numbers) }, into: pair)
+            SessionProperties.frames(bytes)
+            SessionProperties.frames((0..<64).map { _ in UInt8.random(in: 0...255, using: &numbers) })
         }
     }
 
@@ -169,10 +166,9 @@ struct SessionMutationTests {
     @Test("a record of the largest size is read, and one byte more or less than possible refused")
     func recordSizes() throws {
         let pair = try SessionPair.established()
-        let session = pair.ends[1].session
         for (length, isAllowed) in [(65_533, true), (65_534, false), (16, true), (15, false)] {
             let start: [UInt8] = [UInt8(length >> 8), UInt8(length & 255)]
-            let count = try? start.withUnsafeBytes { try session.unitByteCount($0) }
+            let count = try? start.withUnsafeBytes { try pair.ends[1].session.unitByteCount($0) }
             #expect((count == length + 2) == isAllowed)
         }
         #expect(FrameHeader.bodyBytesMaximum == 65_510)

@@ -34,7 +34,7 @@ struct SessionStreamTests {
         #expect(pair.streamEnds(0) == [id])
         #expect(pair.ends[1].payload[1] == large)
         #expect(pair.ends[0].payload[1] == large.reversed())
-        #expect(pair.ends.map(\.session.streamCount) == [0, 0])
+        #expect(pair.ends.map(\.streamCount) == [0, 0])
         #expect(pair.ends.allSatisfy { $0.error == nil })
     }
 
@@ -57,7 +57,7 @@ struct SessionStreamTests {
         pair.ends[1].session.reset(id, .workloadReset)
         pair.pump()
         #expect(pair.controlFrames(0) == [.reset(id, .workloadReset)])
-        #expect(pair.ends.map(\.session.streamCount) == [0, 0])
+        #expect(pair.ends.map(\.streamCount) == [0, 0])
         #expect(pair.send([1], on: id, from: 0) == .gone)
     }
 
@@ -202,7 +202,7 @@ struct SessionStreamTests {
         pair.send([1], on: id, from: 0)
         pair.pump()
         #expect(pair.controlFrames(0) == [.reset(id, .limit)])
-        #expect(pair.ends.map(\.session.streamCount) == [count, count])
+        #expect(pair.ends.map(\.streamCount) == [count, count])
     }
 
     @Test("after its permit is revoked a stream sends nothing, and both ends lose it")
@@ -217,7 +217,7 @@ struct SessionStreamTests {
         pair.pump()
         #expect(permit.bytesSent == 0)
         #expect(pair.controlFrames(1).last == .reset(id, .policy))
-        #expect(pair.ends.map(\.session.streamCount) == [0, 0])
+        #expect(pair.ends.map(\.streamCount) == [0, 0])
     }
 
     @Test("after the decision epoch has moved on, received bytes are not handed out")
