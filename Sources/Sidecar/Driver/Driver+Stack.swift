@@ -63,6 +63,7 @@ extension Driver: StackClientDelegate {
             return
         }
         channel.ends = (local: destination, remote: source)
+        channel.resetsWorkload = { [weak stack] in stack?.reset(from: destination, to: source) }
         adoptFromStack(flow, channel)
     }
 

@@ -34,6 +34,8 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
     let isOutbound: Bool
     /// Who talks to whom, where the socket itself has no such addresses: one of the userland stack's.
     var ends: (local: Endpoint, remote: Endpoint)?
+    /// Resets the workload's connection where closing the socket doesn't: one of the userland stack's.
+    var resetsWorkload: (() -> Void)?
     private unowned let owner: any FlowOwner
     private var context: ChannelHandlerContext?
 
@@ -233,6 +235,14 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
     private func closeByReset() {
         held = []
         guard let context else { return }
+        if let resetsWorkload {
+            // The stack hears of it by another road; the socket's end must come there second.
+            self.resetsWorkload = nil
+            resetsWorkload()
+            let bound = NIOLoopBound(context.channel, eventLoop: context.eventLoop)
+            context.eventLoop.scheduleTask(in: .milliseconds(10)) { bound.value.close(promise: nil) }
+            return
+        }
         let socket = context.channel as? any SocketOptionProvider
         _ = socket?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         context.close(promise: nil)

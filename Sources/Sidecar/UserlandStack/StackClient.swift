@@ -163,6 +163,12 @@ package final class StackClient {
         command(.unreachable(tuple))
     }
 
+    /// The flow's descriptor is closed soon: its workload is to see a reset, and not an orderly end.
+    package func reset(from source: Endpoint, to destination: Endpoint) {
+        guard let tuple = FourTuple(source, destination) else { return }
+        command(.reset(tuple))
+    }
+
     /// Flows of both protocols to `endpoint` may be opened until then. Nil: as long as nothing revokes it,
     /// for an address that the configuration lists itself; such a one may also be private, or this host's.
     /// - Returns: false for IPv6, for an address that can't be allowed so, and where the list is full.

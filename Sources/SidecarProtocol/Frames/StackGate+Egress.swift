@@ -194,6 +194,8 @@ extension StackGate {
         case drop
         /// Drop it, and give libslirp this frame as if the workload had sent it.
         case answer([UInt8])
+        /// Drop it, and end both sides of the flow by these.
+        case reset(workload: [UInt8], stack: [UInt8])
     }
 
     package mutating func passes(_ frame: RawSpan, at now: MonotonicTime) -> Passage {
@@ -202,7 +204,9 @@ extension StackGate {
             frame.uint16(12) == EthernetFrame.ipv4Type
         else { return .pass }
         let source = IPv4Address(number: frame.uint32(start + 12))
-        if StackNetwork.contains(source) { return .pass }
+        if StackNetwork.contains(source) {
+            return passesVirtual(frame, source, start + Int(frame.uint8(start) & 15) * 4)
+        }
         // A later fragment of a datagram is worth nothing without its first, which was judged.
         guard frame.uint16(start + 6) & 0x1FFF == 0 else { return .pass }
         let payload = start + Int(frame.uint8(start) & 15) * 4

@@ -77,6 +77,38 @@ extension StackGate {
         for (flow, segment) in held where segment.deadline <= now { refuseHeld(flow, effects: &effects) }
     }
 
+    /// The sidecar cuts a flow, and closes its socket next: what libslirp then says to the workload, an
+    /// orderly end, becomes a reset.
+    ///
+    /// - Parameter tuple: the virtual address first.
+    package mutating func reset(_ tuple: FourTuple) {
+        guard tuple.destination.address == configuration.own, resets.count < configuration.flowsMaximum
+        else { return }
+        resets.insert(
+            StackFlow(.tcp, sourcePort: tuple.destination.port, destination: tuple.source))
+    }
+
+    /// The frame that libslirp writes for a flow of the mesh, as it may reach the workload.
+    mutating func passesVirtual(
+        _ frame: RawSpan, _ source: IPv4Address, _ payload: Int
+    ) -> Passage {
+        guard !resets.isEmpty, frame.uint8(IPv4Packet.start + 9) == FlowProtocol.tcp.rawValue,
+            frame.byteCount >= payload + TCPSegment.headerCount
+        else { return .pass }
+        let flow = StackFlow(
+            .tcp, sourcePort: frame.uint16(payload + 2),
+            destination: IPv4Endpoint(source, frame.uint16(payload)))
+        guard resets.remove(flow) != nil else { return .pass }
+        let flags = TCPSegment.Flags(rawValue: frame.uint8(payload + 13))
+        if flags.contains(.rst) { return .pass }
+        let ends = tuple(of: flow)
+        let acknowledgement = frame.uint32(payload + 8)
+        return .reset(
+            workload: writer.resetWorkload(
+                ends, sequence: frame.uint32(payload + 4), acknowledgement: acknowledgement),
+            stack: writer.resetStack(ends, sequence: acknowledgement))
+    }
+
     mutating func receiveVirtual(
         _ datagram: UDPDatagram, _ packet: IPv4Packet, in frame: RawSpan, effects: inout [Effect]
     ) {

@@ -96,6 +96,9 @@ package struct StackGate: Sendable {
     var openings: [StackFlow: (id: StackQuestionID, deadline: MonotonicTime)] = [:]
     var forwards: Set<IPv4Endpoint> = []
 
+    /// Flows to virtual addresses whose next frame from libslirp becomes a reset.
+    var resets: Set<StackFlow> = []
+
     // Egress.
     var hasHeard = false
     var allowances: [StackAllowance: StackAllowance.Term] = [:]

@@ -11,6 +11,7 @@ private enum Kind {
     static let unreachable: UInt8 = 17
     static let allow: UInt8 = 18
     static let revoke: UInt8 = 19
+    static let reset: UInt8 = 20
 
     static let opened: UInt8 = 1
     static let refused: UInt8 = 2
@@ -68,6 +69,7 @@ extension StackCommand {
             }
         case .datagram(let tuple, let data): encodedDatagram(tuple, data)
         case .unreachable(let tuple): stackMessage(Kind.unreachable) { $0.append(tuple) }
+        case .reset(let tuple): stackMessage(Kind.reset) { $0.append(tuple) }
         case .allow(let endpoint, let flowProtocol, let until):
             stackMessage(Kind.allow) {
                 $0.append(endpoint)
@@ -92,6 +94,7 @@ extension StackCommand {
             self = .answer(id, answer)
         case Kind.datagram: self = .datagram(try reader.tuple(), try reader.data())
         case Kind.unreachable: self = .unreachable(try reader.tuple())
+        case Kind.reset: self = .reset(try reader.tuple())
         case Kind.allow:
             let endpoint = try reader.endpoint()
             let flowProtocol = try reader.flowProtocol()
