@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <net/if.h>
 #include <string.h>
@@ -71,6 +72,18 @@ int mesh_accept_own(int listener) {
     close(flow);
     errno = EPERM;
     return -1;
+}
+
+static int option_is(int descriptor, int option, int wanted) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    return getsockopt(descriptor, SOL_SOCKET, option, &value, &size) == 0 && value == wanted;
+}
+
+int mesh_is_unix_stream(int descriptor) {
+    return option_is(descriptor, SO_DOMAIN, AF_UNIX) && option_is(descriptor, SO_TYPE, SOCK_STREAM) &&
+           option_is(descriptor, SO_ACCEPTCONN, 0) &&
+           fcntl(descriptor, F_SETFL, O_RDWR | O_NONBLOCK) == 0;
 }
 
 int mesh_is_own_address(uint32_t address) {

@@ -107,6 +107,8 @@ package enum Limits {
     package static let stackDescriptorsSpare = 96
     /// Entries of (address, port) that libslirp hands over to the sidecar; it searches them one by one.
     package static let stackForwardsMaximum = 4_096
+    /// Datagrams of which fragments wait for the rest; the oldest gives way.
+    package static let stackPartialsMaximum = 8
     /// Permissions to leave the mesh.
     package static let stackAllowancesMaximum = 4_096
     /// UDP flows that leave the mesh, and how long one lasts without a datagram.

@@ -86,7 +86,7 @@ final class World {
         return folder + "/UserlandStackProbe"
     }()
 
-    private static func temporaryFolder() -> String {
+    static func temporaryFolder() -> String {
         var template = Array("/tmp/mesh-world-XXXXXX".utf8CString)
         return template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
     }

@@ -249,7 +249,11 @@ def serve(workload):
             answer = getattr(workload, command)(*words)
         except Exception as error:
             answer = name(error)
-        print(answer, flush=True)
+        try:
+            print(answer, flush=True)
+        except BrokenPipeError:
+            # The test is over.
+            os._exit(0)
 
 
 def main():

@@ -28,6 +28,9 @@ int mesh_epoll_ready(int epoll, struct mesh_readiness *ready, int capacity, int 
 /// EPERM where another process made it. -1 with errno.
 int mesh_accept_own(int listener);
 
+/// 1 where `descriptor` is a unix stream socket, which it makes non-blocking; 0 for anything else.
+int mesh_is_unix_stream(int descriptor);
+
 /// 1 where `address` (network order) is one of this host's, 0 where not, -1 with errno.
 int mesh_is_own_address(uint32_t address);
 

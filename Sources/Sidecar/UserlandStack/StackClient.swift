@@ -16,28 +16,6 @@ import NIOCore
 import SidecarProtocol
 import Transport
 
-/// What the workload does through its TAP. All calls come on the client's event loop.
-package protocol StackClientDelegate: AnyObject {
-    /// The workload opens a TCP connection to a virtual address, which is held until `answer`: within
-    /// `Limits.stackAnswerTime`, or, after `wait`, within `Limits.stackWaitTime`.
-    func stack(
-        _ stack: StackClient, asks id: StackQuestionID, from source: Endpoint, to destination: Endpoint)
-    /// A connection that was answered with `open` is established. `flow` is a connected, non-blocking unix
-    /// stream socket, and the delegate's to close: end-of-file, half-close and reset pass through it.
-    func stack(
-        _ stack: StackClient, opened flow: CInt, for id: StackQuestionID, from source: Endpoint,
-        to destination: Endpoint)
-    /// The workload sent a datagram to a virtual address; answer with `send` or `refuse`, or not at all.
-    func stack(
-        _ stack: StackClient, received datagram: [UInt8], from source: Endpoint, to destination: Endpoint)
-    /// A flow out of the mesh was opened, refused or closed.
-    func stack(_ stack: StackClient, reports egress: EgressReport)
-    func stack(_ stack: StackClient, counts counters: StackCounters)
-    /// The process is gone, and the egress flows and unanswered questions with it. Flows that were handed
-    /// over end by themselves. It starts again with the next frame.
-    func stack(_ stack: StackClient, ended reason: String)
-}
-
 package final class StackClient {
     package struct Settings {
         /// The workload's TAP, non-blocking; the client doesn't close it.
@@ -62,19 +40,19 @@ package final class StackClient {
         }
     }
 
-    private let settings: Settings
-    private let eventLoop: any EventLoop
-    private weak var delegate: (any StackClientDelegate)?
-    private var watcher: DescriptorWatcher?
-    private var running: Running?
+    let settings: Settings
+    let eventLoop: any EventLoop
+    weak var delegate: (any StackClientDelegate)?
+    var watcher: DescriptorWatcher?
+    var running: Running?
     /// Counts the processes, so that a question of an earlier one finds no answer.
-    private var generation: UInt64 = 0
+    var generation: UInt64 = 0
     private var pause = StackClient.pauses.lowerBound
     private var allowances: [Allowance: MonotonicTime?] = [:]
     /// Datagrams for the workload that found no room.
     package private(set) var droppedDatagramCount: UInt64 = 0
 
-    private struct Running {
+    struct Running {
         var process: StackProcess
         var channel: StackChannel
         var startedAt: MonotonicTime
@@ -91,7 +69,7 @@ package final class StackClient {
     private static let pauses = TimeAmount.milliseconds(100)...TimeAmount.seconds(10)
     /// A process that has lived so long has done nothing wrong by ending.
     private static let goodLife = MonotonicTime.Span.seconds(60)
-    private static let messagesAtOnce = 64
+    static let messagesAtOnce = 64
     /// Room in the queue that datagrams leave to commands.
     private static let reserve = Limits.stackQueueMaximum / 2
 
@@ -260,7 +238,7 @@ package final class StackClient {
     }
 
     /// - Parameter reason: nil when the sidecar itself ends it.
-    private func end(_ reason: String?) {
+    func end(_ reason: String?) {
         guard var running else { return }
         self.running = nil
         watcher?.forget(running.channel.descriptor)
@@ -289,127 +267,5 @@ package final class StackClient {
     private static func reap(_ process: StackProcess, on eventLoop: any EventLoop) {
         guard !process.isReaped() else { return }
         eventLoop.scheduleTask(in: .milliseconds(10)) { reap(process, on: eventLoop) }
-    }
-
-    // MARK: What the process says
-
-    private func takeReports() {
-        for _ in 0..<StackClient.messagesAtOnce {
-            guard running != nil else { return }
-            switch running?.channel.receive() {
-            case .message(let bytes, let flow):
-                do throws(StackMessageError) {
-                    if !take(try StackReport(bytes), flow: flow) { return end("it broke the protocol") }
-                } catch {
-                    if flow >= 0 { close(flow) }
-                    return end("\(error)")
-                }
-            case .end: return end("it closed its socket")
-            case .nothing, nil:
-                if let running { watcher?.watchOnce(running.channel.descriptor) }
-                return
-            }
-        }
-        if let running { watcher?.watchOnce(running.channel.descriptor) }
-    }
-
-    /// False where the stack says what it may not.
-    private func take(_ report: StackReport, flow: Int32) -> Bool {
-        if case .flow(let id, let tuple) = report {
-            return take(flow, id.number, tuple)
-        }
-        guard flow < 0 else {
-            close(flow)
-            return false
-        }
-        switch report {
-        case .ready, .flow: break
-        case .counters(let counters): delegate?.stack(self, counts: counters)
-        case .question(let id, let tuple):
-            guard isVirtual(tuple), admit(id.number, tuple) else { return false }
-            delegate?.stack(
-                self, asks: ownID(id.number), from: Endpoint(tuple.source), to: Endpoint(tuple.destination))
-        case .datagram(let tuple, let data):
-            guard isVirtual(tuple) else { return false }
-            delegate?.stack(
-                self, received: data, from: Endpoint(tuple.source), to: Endpoint(tuple.destination))
-        case .egress(let report):
-            guard report.tuple.source.address == settings.own,
-                !StackNetwork.contains(report.tuple.destination.address)
-            else { return false }
-            delegate?.stack(self, reports: report)
-        }
-        return true
-    }
-
-    private func take(_ flow: Int32, _ number: UInt64, _ tuple: FourTuple) -> Bool {
-        guard flow >= 0, let known = running?.questions.removeValue(forKey: number), known.isOpen,
-            known.tuple == tuple
-        else {
-            if flow >= 0 { close(flow) }
-            return false
-        }
-        guard let delegate else {
-            close(flow)
-            return true
-        }
-        delegate.stack(
-            self, opened: flow, for: ownID(number), from: Endpoint(tuple.source),
-            to: Endpoint(tuple.destination))
-        return true
-    }
-
-    private func isVirtual(_ tuple: FourTuple) -> Bool {
-        settings.datapath == .slirp && tuple.source.address == settings.own
-            && StackNetwork.isDialled(tuple.destination.address)
-    }
-
-    /// Remembers a question. Some are never followed by a flow: the workload gave up, or the stack refused
-    /// for want of an answer. Numbers grow, so that the lowest are the oldest.
-    private func admit(_ number: UInt64, _ tuple: FourTuple) -> Bool {
-        guard number <= StackClient.numberMask, let count = running?.questions.count,
-            running?.questions[number] == nil
-        else { return false }
-        let most = Limits.stackFlowsMaximum + Limits.stackHeldMaximum
-        if count >= most {
-            let oldest = running?.questions.keys.sorted().prefix(most / 2) ?? []
-            for number in oldest { running?.questions[number] = nil }
-        }
-        running?.questions[number] = (tuple, false)
-        return true
-    }
-
-    // MARK: Question numbers
-
-    private static let generationShift: UInt64 = 40
-    private static let numberMask: UInt64 = 1 << generationShift - 1
-    private static let generationMask: UInt64 = 1 << 24 - 1
-
-    /// The process's number, and which process's it is.
-    private func ownID(_ number: UInt64) -> StackQuestionID {
-        StackQuestionID(number: generation << StackClient.generationShift | number)
-    }
-}
-
-extension Endpoint {
-    package init(_ endpoint: IPv4Endpoint) {
-        self.init(IPAddress(v4: endpoint.address.number), endpoint.port)
-    }
-}
-
-extension IPv4Endpoint {
-    /// Nil for IPv6.
-    package init?(_ endpoint: Endpoint) {
-        guard let number = endpoint.address.v4 else { return nil }
-        self.init(IPv4Address(number: number), endpoint.port)
-    }
-}
-
-extension FourTuple {
-    fileprivate init?(_ source: Endpoint, _ destination: Endpoint) {
-        guard let source = IPv4Endpoint(source), let destination = IPv4Endpoint(destination) else {
-            return nil
-        }
-        self.init(source: source, destination: destination)
     }
 }

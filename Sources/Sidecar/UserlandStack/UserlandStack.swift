@@ -34,6 +34,9 @@ package final class UserlandStack {
     private var current: (flow: StackFlow?, hasOpened: Bool) = (nil, false)
     /// Frames that libslirp gets once it has returned from the call that asked for them.
     private var injections: [[UInt8]] = []
+    private var ready = [mesh_readiness](repeating: mesh_readiness(), count: 128)
+    /// Storage for effects, while nobody uses it.
+    private var spareEffects: [StackGate.Effect] = []
     private var isEnded = false
     private var complaintAt = MonotonicTime(nanoseconds: 0)
 
@@ -69,11 +72,11 @@ package final class UserlandStack {
 
     private func round(_ slirp: SlirpStack) {
         let patience = slirp.prepareToWait()
-        var ready = [mesh_readiness](repeating: mesh_readiness(), count: 128)
-        let count = mesh_epoll_ready(epoll, &ready, 128, timeout(patience))
+        let count = mesh_epoll_ready(epoll, &ready, Int32(ready.count), timeout(patience))
         var readsFrames = false
         var readsCommands = false
-        for event in ready.prefix(Int(max(0, count))) {
+        for index in 0..<Int(max(0, count)) {
+            let event = ready[index]
             switch event.descriptor {
             case tap.descriptor: readsFrames = true
             case channel.descriptor: readsCommands = true
@@ -136,9 +139,21 @@ package final class UserlandStack {
     }
 
     private func take(_ frame: UnsafeRawBufferPointer, _ slirp: SlirpStack, hasHeard: Bool) {
-        var effects: [StackGate.Effect] = []
+        var effects = borrowEffects()
         gate.receive(frame.bytes, at: Now.current().monotonic, hasHeard: hasHeard, effects: &effects)
         for effect in effects { perform(effect, slirp, received: frame) }
+        returnEffects(&effects)
+    }
+
+    /// An empty array, with the storage of the last one: a frame costs no allocation.
+    private func borrowEffects() -> [StackGate.Effect] {
+        defer { spareEffects = [] }
+        return spareEffects
+    }
+
+    private func returnEffects(_ effects: inout [StackGate.Effect]) {
+        effects.removeAll(keepingCapacity: true)
+        swap(&spareEffects, &effects)
     }
 
     /// Lets the gate decide, and carries out what it says.

@@ -121,6 +121,23 @@ extension StackGate {
         effects.append(.report(.datagram(tuple, frame.copy(datagram.data))))
     }
 
+    /// Only datagrams to virtual addresses may come in pieces; elsewhere a piece doesn't say where it goes.
+    mutating func receiveFragment(_ frame: RawSpan, effects: inout [Effect]) {
+        guard let fragment = IPv4Fragment(frame), fragment.hardwareSource == configuration.hardware,
+            fragment.source == configuration.own, configuration.datapath == .slirp,
+            fragment.hardwareDestination == StackNetwork.gatewayHardware,
+            StackNetwork.isDialled(fragment.destination), fragment.destination != configuration.own,
+            fragment.protocol == FlowProtocol.udp.rawValue
+        else {
+            counters.fragments &+= 1
+            return
+        }
+        guard let whole = fragments.add(fragment, in: frame),
+            let datagram = UDPDatagram.read(whole, from: fragment.source, to: fragment.destination)
+        else { return }
+        effects.append(.report(.datagram(datagram.tuple, datagram.data)))
+    }
+
     /// A datagram for the workload. Only virtual addresses speak to it, and only to itself.
     package mutating func deliver(_ tuple: FourTuple, _ data: [UInt8], effects: inout [Effect]) {
         guard StackNetwork.contains(tuple.source.address), tuple.destination.address == configuration.own

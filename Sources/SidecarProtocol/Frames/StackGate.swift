@@ -95,6 +95,7 @@ package struct StackGate: Sendable {
     /// Let in, and not yet through their handshake with libslirp.
     var openings: [StackFlow: (id: StackQuestionID, deadline: MonotonicTime)] = [:]
     var forwards: Set<IPv4Endpoint> = []
+    var fragments = FragmentAssembler()
 
     /// Flows to virtual addresses whose next frame from libslirp becomes a reset.
     var resets: Set<StackFlow> = []
@@ -137,7 +138,7 @@ package struct StackGate: Sendable {
         do throws(EthernetFrame.Flaw) {
             read = try EthernetFrame(frame)
         } catch {
-            count(error)
+            if error == .fragment { receiveFragment(frame, effects: &effects) } else { count(error) }
             return
         }
         switch read {

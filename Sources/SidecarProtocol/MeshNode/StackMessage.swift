@@ -94,6 +94,7 @@ package struct StackCounters: Hashable, Sendable {
     package var malformed: UInt64 = 0
     /// Of another source address than the workload's.
     package var spoofed: UInt64 = 0
+    /// Fragments that go elsewhere than to a virtual address.
     package var fragments: UInt64 = 0
     /// IPv6 and other types of frame, multicast and broadcast.
     package var unserved: UInt64 = 0

@@ -218,9 +218,9 @@ struct StackGateEgressTests {
         var reports: [EgressReport] = []
         for _ in 0..<1000 { reports += bench.receive(out()).egress }
         #expect(reports.map(\.event) == [.refused(.notAllowed, attempts: 1)])
-        bench.now = bench.now + .seconds(1)
+        bench.now = bench.now + Limits.stackRefusalTime
         #expect(bench.tick().egress.map(\.event) == [.refused(.notAllowed, attempts: 999)])
-        bench.now = bench.now + .seconds(1)
+        bench.now = bench.now + Limits.stackRefusalTime
         #expect(bench.tick().egress.isEmpty)
         #expect(bench.receive(out()).egress.count == 1)
     }

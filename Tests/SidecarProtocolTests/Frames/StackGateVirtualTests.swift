@@ -39,6 +39,20 @@ struct StackGateVirtualTests {
         #expect(!bench.answer(second, .open).contains(.forward(IPv4Endpoint(SampleFrames.peer, 80))))
     }
 
+    @Test("libslirp gets so many entries, and a connection that needs one more is refused")
+    func forwardsAreBounded() throws {
+        let bench = GateBench(flowsMaximum: .max)
+        for port in 1...Limits.stackForwardsMaximum {
+            let id = try #require(bench.question(SampleFrames().tcp(1, UInt16(port))))
+            #expect(bench.answer(id, .open).count == 2)
+        }
+        let next = UInt16(Limits.stackForwardsMaximum + 1)
+        let more = try #require(bench.question(SampleFrames().tcp(1, next)))
+        #expect(bench.answer(more, .open).frames.first?.tcp?.flags == [.rst, .ack])
+        let known = try #require(bench.question(SampleFrames().tcp(2, 1)))
+        #expect(bench.answer(known, .open).reachesStack)
+    }
+
     @Test("a refused connection is reset, and may be tried again")
     func refuse() throws {
         let bench = GateBench()
@@ -221,7 +235,7 @@ struct StackGateVirtualTests {
         ncsi[13] = 0xF8
         #expect(bench.receive(ncsi).isEmpty)
         #expect(bench.gate.counters.unserved == 4)
-        var piece = SampleFrames()
+        var piece = SampleFrames(to: SampleFrames.outside)
         piece.fragment = 0x2000
         #expect(bench.receive(piece.udp()).isEmpty)
         #expect(bench.gate.counters.fragments == 1)
