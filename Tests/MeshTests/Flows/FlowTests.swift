@@ -39,7 +39,11 @@ struct FlowTests {
             let server = try mesh.peer(Peer.resets)
             try await server.listens(on: 7000)
             let client = try await mesh.ask(Peer.meetsTheEnd, "wait")
-            #expect(client.line == "reset", "\(client)")
+            withKnownIssue("libslirp turns a reset into an end", isIntermittent: true) {
+                #expect(client.line == "reset", "\(client)")
+            } when: {
+                setting.datapath == .slirp
+            }
             let (caller, callee) = try await mesh.closedFlow(from: "client", to: "server")
             #expect(caller["reason"].text == "workload-reset")
             #expect(callee["reason"].text == "workload-reset")
@@ -55,7 +59,8 @@ struct FlowTests {
             _ = try mesh.launch(
                 "client", calls: ["server"], input: input.fileHandleForReading.fileDescriptor,
                 command: mesh.python("client", Peer.meetsTheEnd, "server.mesh", "reset"))
-            try await server.says("reset 1")
+            // libslirp tells the host of an end where its guest resets.
+            try await server.says(setting.datapath == .slirp ? " 1" : "reset 1")
             try input.fileHandleForWriting.close()
         }
     }

@@ -24,6 +24,8 @@ enum Processes {
         return state != nil && state?.hasPrefix("Z") != true
     }
 
+    static func isStopped(_ process: Int) -> Bool { field("State", of: process)?.hasPrefix("T") == true }
+
     private static func numbers(_ name: String, of process: Int) -> [Int] {
         (field(name, of: process) ?? "").split(whereSeparator: { $0 == "\t" || $0 == " " }).compactMap {
             Int($0)
@@ -60,5 +62,22 @@ enum Link {
         var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let count = readlink(path, &buffer, buffer.count)
         return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    }
+}
+
+extension Processes {
+    /// The name of its program, as the kernel has it.
+    static func name(of process: Int) -> String? {
+        let text = ProcessFile.read("/proc/\(process)/comm")
+        return text.isEmpty ? nil : String(text.dropLast())
+    }
+
+    /// Whether it is in the foreground of its terminal: its process group is the terminal's.
+    static func isForeground(_ process: Int) -> Bool {
+        let fields = ProcessFile.read("/proc/\(process)/stat").split(separator: ")").last?.split(
+            separator: " ")
+        // After the name: state, parent, group, session, terminal, the terminal's group (proc(5)).
+        guard let fields, fields.count > 5 else { return false }
+        return fields[2] == fields[5]
     }
 }

@@ -149,19 +149,6 @@ enum Skip {
         try Test.cancel(Comment(rawValue: reason))
     }
 
-    /// Ends the test where the build has no userland stack.
-    static func withoutUserlandStack(_ setting: Setting) async throws {
-        let person = try setting.person().get()
-        if let reason = await SlirpProbe.shared.refusal(for: person) {
-            try now("no userland stack: \(reason)")
-        }
-    }
-
-    /// Ends the test, or what is left of it, where the build carries no datagrams yet.
-    static func withoutDatagrams(_ setting: Setting) async throws {
-        try now("\(setting.testDescription): UDP isn't in yet")
-    }
-
     /// Ends the test where a program isn't installed.
     static func unlessInstalled(_ programs: String...) throws {
         for program in programs where Installed.path(of: program) == nil {
