@@ -3,12 +3,13 @@
 
 /// The parsers of identity and announcements, as functions that take anything.
 package enum ParserProperties {
-    package static let all: [(name: String, check: @Sendable ([UInt8]) -> Void)] = [
-        ("cbor", cbor), ("certificate", certificate), ("trust-bundle", trustBundle),
-        ("announcement", announcement), ("tombstone", tombstone), ("issuer-request", issuerRequest),
-        ("issuer-answer", issuerAnswer), ("client-message", clientMessage), ("node-message", nodeMessage),
-        ("handshake", handshake),
-    ] + SessionProperties.all
+    package static let all: [(name: String, check: @Sendable ([UInt8]) -> Void)] =
+        [
+            ("cbor", cbor), ("certificate", certificate), ("trust-bundle", trustBundle),
+            ("announcement", announcement), ("tombstone", tombstone), ("issuer-request", issuerRequest),
+            ("issuer-answer", issuerAnswer), ("client-message", clientMessage), ("node-message", nodeMessage),
+            ("handshake", handshake),
+        ] + SessionProperties.all
 
     /// Whatever is read is written as the same bytes: one encoding per value.
     @Sendable package static func cbor(_ bytes: [UInt8]) {

@@ -49,7 +49,7 @@ struct Running: Sendable {
         }
     }
 
-    private func mustRun(_ condition: () async throws -> Bool) async throws -> Bool {
+    private func mustRunMeanwhile(_ condition: () async throws -> Bool) async throws -> Bool {
         if try await condition() { return true }
         if let ending = process.ended, try await !condition() {
             throw HarnessError("\(name) ended with \(ending); it said: \(output)\(error)")
