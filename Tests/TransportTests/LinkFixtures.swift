@@ -157,10 +157,10 @@ final class LinkPair: @unchecked Sendable {
         try loop.submit(body).wait()
     }
 
-    /// Asks again, turn after turn of the event loop, until it is so, or ten seconds have passed.
+    /// Asks again each millisecond until it is so, or ten seconds have passed.
     func until(_ what: Comment, _ isSo: @escaping @Sendable () -> Bool) throws {
         let deadline = NIODeadline.now() + .seconds(10)
-        while try !run(isSo) {
+        while try !loop.scheduleTask(in: .milliseconds(1), isSo).futureResult.wait() {
             guard NIODeadline.now() < deadline else {
                 Issue.record("waited for: \(what)")
                 throw TimeoutError()

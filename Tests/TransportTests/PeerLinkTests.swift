@@ -89,21 +89,27 @@ struct PeerLinkTests {
         let pair = try LinkPair.established()
         defer { pair.stop() }
         let count = 40
-        let size = 300_000
         let (near, far) = ((0..<count).map { _ in KeptEnd() }, (0..<count).map { _ in KeptEnd() })
         let ids = try (0..<count).map { try pair.openStream(to: far[$0], from: near[$0]) }
+        let payloads = (0..<count).map { stream in
+            var payload = ByteBuffer()
+            for block in 0..<300 {
+                payload.writeInteger(UInt32(stream * 1_000 + block))
+                payload.writeRepeatingByte(UInt8(stream), count: 996)
+            }
+            return payload
+        }
         try pair.run {
-            for (index, id) in ids.enumerated() {
-                let payload = ByteBuffer(bytes: (0..<size).map { UInt8(truncatingIfNeeded: $0 &+ index) })
+            for (id, payload) in zip(ids, payloads) {
                 _ = pair.caller.write(payload, on: id)
                 pair.caller.finish(id)
             }
         }
         try pair.until("all streams") { far.allSatisfy(\.hasEnded) }
         try pair.run {
-            for (index, end) in far.enumerated() {
-                let isRight = end.bytes == (0..<size).map { UInt8(truncatingIfNeeded: $0 &+ index) }
-                #expect(isRight, "stream \(index)")
+            for (stream, end) in far.enumerated() {
+                let isRight = end.bytes == Array(payloads[stream].readableBytesView)
+                #expect(isRight, "stream \(stream)")
             }
         }
     }

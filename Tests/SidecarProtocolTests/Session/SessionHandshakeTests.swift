@@ -106,6 +106,25 @@ struct SessionHandshakeTests {
         #expect(pair.renewals(0).map(\.certificate.serial) == [11])
     }
 
+    @Test("so many replaced keys answer, and the oldest of one more doesn't")
+    func replacedKeyLimit() throws {
+        let domain = try TestDomain()
+        let first = try domain.credential("web", key: 60)
+        for (renewals, isAnswered) in [
+            (Limits.replacedCredentialsMaximum, true), (Limits.replacedCredentialsMaximum + 1, false),
+        ] {
+            let source = CredentialSource(first)
+            for number in 0..<renewals {
+                source.renew(
+                    try domain.credential("web", key: 70 + UInt8(number)), at: TestDomain.start)
+            }
+            let pair = try SessionPair(
+                caller: domain.credential("client", key: 50), callee: first, source: source)
+            pair.pump()
+            #expect(pair.ends[0].isEstablished == isAnswered)
+        }
+    }
+
     @Test("a replaced static key is forgotten when its leaf ends")
     func replacedKeyEnds() throws {
         let domain = try TestDomain()
