@@ -52,6 +52,8 @@ enum Daemon {
         let eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         let server = TopicServer.start(
             folder, sockets, watch: watch, logger: logger, issuerLog: issuerLog.reader, on: eventLoop)
+        let configuration = NodeConfigurationFile.load(paths)
+        eventLoop.execute { server.value.meet(configuration) }
         var restarts = IssuerRestarts()
         watch.run { event in
             switch event {

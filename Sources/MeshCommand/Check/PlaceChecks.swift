@@ -7,7 +7,7 @@ enum PlaceChecks {
     static func findings(_ paths: MeshPaths) -> [Finding] {
         [
             folder("runtime folder", paths.runtime), folder("state folder", paths.state), space(paths.state),
-            node(paths), trust(paths),
+            node(paths), otherHosts(paths), trust(paths),
         ]
     }
 
@@ -79,6 +79,28 @@ enum PlaceChecks {
             return .bad(
                 "node", "\(paths.topicsSocket) can't be reached: \(errorText(code))",
                 fix: "run this as the user whose mesh it is")
+        }
+    }
+
+    /// Whom the node's own config file has it meet.
+    private static func otherHosts(_ paths: MeshPaths) -> Finding {
+        let file = paths.nodeConfigurationFile
+        guard FileStatus(file) != nil else {
+            return .ok("other hosts", "none; \(file) would name them")
+        }
+        do throws(ConfigurationFailure) {
+            let configuration = try NodeConfigurationCompiler.compile(
+                try ConfigurationSource.content(file), file: file)
+            let (listen, seeds) = (configuration.listen, configuration.otherSeeds)
+            return .ok(
+                "other hosts",
+                "listens on \(listen.isEmpty ? "nothing" : listen.joined(separator: ", ")), seeds "
+                    + (seeds.isEmpty ? "none" : seeds.joined(separator: ", ")))
+        } catch {
+            let first = error.problems.first
+            return .bad(
+                "other hosts", "\(file):\(first?.line ?? 1): \(first?.error.what ?? "it can't be used")",
+                fix: first?.error.fix ?? "")
         }
     }
 

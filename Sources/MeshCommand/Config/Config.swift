@@ -2,6 +2,6 @@ import ArgumentParser
 
 struct Config: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check and translate workloads' config files.",
-        subcommands: [ConfigCheck.self, ConfigCompile.self, ConfigPrint.self])
+        abstract: "Check and translate config files of workloads and nodes.",
+        subcommands: [ConfigCheck.self, ConfigCompile.self, ConfigCompileNode.self, ConfigPrint.self])
 }

@@ -30,17 +30,18 @@ struct ConfigurationSource: ParsableArguments {
     static func compile(
         _ file: String, _ trustDomain: String?
     ) throws(ConfigurationFailure) -> CompiledConfiguration {
-        let bytes: [UInt8]
+        try ConfigurationCompiler.compile(try content(file), file: file, trustDomain: trustDomain)
+    }
+
+    static func content(_ file: String) throws(ConfigurationFailure) -> [UInt8] {
         do throws(Complaint) {
             // One byte more than may be read tells a file at the limit from a longer one.
             let limit = Limits.configurationBytesMaximum + 1
-            bytes =
-                file == "-"
+            return file == "-"
                 ? try FileContent.standardInput(atMost: limit) : try FileContent.read(file, atMost: limit)
         } catch {
             let problem = ConfigurationProblem(line: 1, error.what, fix: error.fix)
             throw ConfigurationFailure(file: file, problems: [problem])
         }
-        return try ConfigurationCompiler.compile(bytes, file: file, trustDomain: trustDomain)
     }
 }

@@ -60,7 +60,7 @@ package struct ConfigurationCompiler {
         _ pairs: [(key: YAMLValue, value: YAMLValue)], line: Int
     ) throws(ConfigurationProblem) -> WorkloadConfiguration? {
         var values = try keyed(pairs, known: ConfigurationCompiler.keys, what: "a config file")
-        try checkSchema(pairs.first, line: line)
+        try ConfigurationCompiler.checkSchema(pairs.first, line: line)
         named = Set(values.keys)
         values["mesh"] = nil
         if let value = values.removeValue(forKey: "namespace") {
@@ -97,7 +97,7 @@ package struct ConfigurationCompiler {
         return configuration
     }
 
-    private func checkSchema(
+    static func checkSchema(
         _ first: (key: YAMLValue, value: YAMLValue)?, line: Int
     ) throws(ConfigurationProblem) {
         guard let first, case .text("mesh", _) = first.key.content else {

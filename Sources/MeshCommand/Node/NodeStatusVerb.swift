@@ -28,7 +28,7 @@ struct NodeStatusVerb: Verb {
         [
             "registrations": status.registrations, "subscriptions": status.subscriptions,
             "announcements": status.announcements, "tombstones": status.tombstones,
-            "certificates": status.certificates,
+            "certificates": status.certificates, "neighbours": status.neighbours,
         ]
     }
 
@@ -36,11 +36,15 @@ struct NodeStatusVerb: Verb {
         var table = Table(["NODE", ">COUNT"])
         table.add(["process", "\(status.processID)"])
         for (name, count) in counts(status) { table.add([name, "\(count)"]) }
-        return table.text
+        let problem = status.configurationProblem
+        return table.text + (problem.isEmpty ? "" : "The node's config file isn't in force:\n\(problem)\n")
     }
 
     private static func json(_ status: NodeStatus) -> JSON {
         let members = counts(status).map { JSON.Member(key: $0.key, value: .number("\($0.value)")) }
-        return JSON.object(members).adding(["running": .bool(true), "pid": .number(Int(status.processID))])
+        return JSON.object(members).adding([
+            "running": .bool(true), "pid": .number(Int(status.processID)),
+            "configuration_problem": .text(status.configurationProblem),
+        ])
     }
 }

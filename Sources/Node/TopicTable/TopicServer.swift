@@ -8,7 +8,7 @@ import NIOPosix
 import SidecarProtocol
 import Transport
 
-final class TopicServer: ServerConnectionDelegate {
+final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
     private enum Watched {
         case client(TopicTable.Client)
         case launcher(InstanceID)
@@ -26,6 +26,8 @@ final class TopicServer: ServerConnectionDelegate {
     /// Clients that registered and whose process is watched.
     private var watchedClients: Set<TopicTable.Client> = []
     private var folders: InstanceFolders
+    private var neighbours: Neighbours?
+    private var configurationProblem = ""
     private var trustStamp: [DomainFiles.Stamp] = []
     private var deadline: (time: MonotonicTime, timer: Scheduled<Void>)?
     private var idleTimer: Scheduled<Void>?
@@ -72,6 +74,26 @@ final class TopicServer: ServerConnectionDelegate {
         }
         considerIdleness()
     }
+
+    /// Meets other hosts' nodes, as the node's config file says.
+    func meet(_ configuration: NodeConfigurationFile.Outcome) {
+        switch configuration {
+        case .absent: break
+        case .invalid(let problem):
+            configurationProblem = problem
+            for line in problem.split(separator: "\n") { logger.error("\(line)") }
+            logger.error("this node meets no other host's: its config file isn't in force")
+        case .read(let configuration):
+            guard !configuration.listen.isEmpty || !configuration.otherSeeds.isEmpty else { return }
+            let neighbours = Neighbours(
+                configuration, folder.paths, logger: logger, on: eventLoop, delegate: self)
+            self.neighbours = neighbours
+            neighbours.start()
+        }
+    }
+
+    func trustIsThere() { refreshTrust() }
+    func handleNeighbour(_ input: TopicTable.Input) { handle(input) }
 
     // MARK: Connections
 
@@ -148,6 +170,7 @@ final class TopicServer: ServerConnectionDelegate {
         switch effect {
         case .send(let client, .status(var status)):
             status.processID = getpid()
+            status.configurationProblem = configurationProblem
             connections[client]?.send(NodeMessage.status(status).encoded())
         case .send(let client, let message): connections[client]?.send(message.encoded())
         case .persist(let bytes): persist(bytes)
@@ -155,8 +178,7 @@ final class TopicServer: ServerConnectionDelegate {
             instanceCame(instance, path, launcher: launcher)
         case .instanceLeft(let instance, _):
             if let folder = folders.left(instance) { remove(folder) }
-        case .askCertificate(let hash):
-            logger.debug("no neighbour can be asked for certificate \(hash.prefix(8).hex)")
+        case .tell(let neighbour, let message): neighbours?.send(message, to: neighbour)
         case .stop: stop("`mesh node stop`")
         case .log(let level, let text): logger.log(level: level.swiftLog, "\(text)")
         }
@@ -191,7 +213,7 @@ final class TopicServer: ServerConnectionDelegate {
             let isFirst = !table.hasTrust
             trustStamp = stamp
             handle(.trust(published.bundle, published.discoveryKey))
-            if isFirst { restore() }
+            if isFirst { restore() } else { neighbours?.restart() }
         } catch {
             logger.error("\(error)")
         }

@@ -94,7 +94,8 @@ package struct Announcement: Hashable, Sendable {
         let end = certificate.notAfter + skew
         guard now < end else { return .seconds(0) }
         let (rest, over) = end.milliseconds.subtractingReportingOverflow(now.milliseconds)
-        return over ? timeToLive : min(timeToLive, .milliseconds(UInt64(rest)))
+        // In milliseconds: a certificate of millennia has more nanoseconds than there are numbers.
+        return over ? timeToLive : .milliseconds(min(timeToLive.milliseconds, UInt64(rest)))
     }
 
     /// Whether this one takes the place of `other`, of the same instance and topic.

@@ -92,8 +92,12 @@ package struct AnnouncementStore: Sendable {
         entries[topic].map { Array($0.values) } ?? []
     }
 
+    package func entry(_ instance: InstanceID, on topic: TopicID) -> Entry? { entries[topic]?[instance] }
+
+    package var burials: [Burial] { memories.values.compactMap(\.tombstone) }
+
     package func burials(on topic: TopicID) -> [Burial] {
-        memories.values.compactMap(\.tombstone).filter { $0.topics.contains(topic) }
+        burials.filter { $0.topics.contains(topic) }
     }
 }
 

@@ -28,6 +28,24 @@ extension Limits {
     package static let issuerGrantsMaximum = 8192
     /// A line of the issuer's in its node's log.
     package static let logLineBytesMaximum = 2048
+
+    // MARK: Between nodes
+
+    /// A sealed record: the longest message, a chain of two certificates, has room.
+    package static let nodeRecordBytesMaximum = 4_096
+    /// Records that a neighbour may send at once, and each second after those.
+    package static let nodeRecordsBurst = 32_768
+    package static let nodeRecordsPerSecond: UInt64 = 1_024
+    /// Seeds of one node.
+    package static let nodeSeedsMaximum = 64
+    /// Connections to other nodes: established, and accepted ones that aren't yet.
+    package static let neighboursMaximum = 128
+    package static let neighbourHandshakesMaximum = 64
+    /// What waits to be written to one neighbour: all that a node holds, once.
+    package static let neighbourQueueBytesMaximum = 32 << 20
+    /// Between attempts to reach a seed; doubled each time.
+    package static let seedDelayMinimum = MonotonicTime.Span.milliseconds(100)
+    package static let seedDelayMaximum = MonotonicTime.Span.seconds(10)
 }
 
 /// The node's limits on what it holds, as one value, so that tests reach them sooner.

@@ -66,10 +66,15 @@ package struct NodeStatus: Hashable, Sendable {
     package var announcements: UInt64
     package var tombstones: UInt64
     package var certificates: UInt64
+    /// Nodes of other hosts that are connected.
+    package var neighbours: UInt64
+    /// Why the node's own config file isn't in force; empty where it is, or where there is none.
+    package var configurationProblem: String
 
     package init(
         processID: Int32, registrations: UInt64, subscriptions: UInt64, announcements: UInt64,
-        tombstones: UInt64, certificates: UInt64
+        tombstones: UInt64, certificates: UInt64, neighbours: UInt64 = 0,
+        configurationProblem: String = ""
     ) {
         self.processID = processID
         self.registrations = registrations
@@ -77,6 +82,8 @@ package struct NodeStatus: Hashable, Sendable {
         self.announcements = announcements
         self.tombstones = tombstones
         self.certificates = certificates
+        self.neighbours = neighbours
+        self.configurationProblem = configurationProblem
     }
 }
 
@@ -151,8 +158,8 @@ extension NodeMessage {
                 [.unsigned(5), .unsigned(UInt64(max(status.processID, 0)))]
                     + [
                         status.registrations, status.subscriptions, status.announcements,
-                        status.tombstones, status.certificates,
-                    ].map { .unsigned($0) }
+                        status.tombstones, status.certificates, status.neighbours,
+                    ].map { .unsigned($0) } + [.text(status.configurationProblem)]
             case .unknown(let kind): [.unsigned(kind)]
             }
         return CBOR.array(items).encoded()
@@ -179,7 +186,10 @@ extension NodeMessage {
                     subscriptions: try fields.unsigned(2, "subscriptions"),
                     announcements: try fields.unsigned(3, "announcements"),
                     tombstones: try fields.unsigned(4, "tombstones"),
-                    certificates: try fields.unsigned(5, "certificates")))
+                    certificates: try fields.unsigned(5, "certificates"),
+                    neighbours: try fields.unsigned(6, "neighbours"),
+                    configurationProblem: try fields.text(
+                        7, "configuration problem", maximum: Limits.logLineBytesMaximum)))
         default: self = .unknown(kind: kind)
         }
     }

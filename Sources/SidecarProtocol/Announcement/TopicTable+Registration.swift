@@ -62,6 +62,7 @@ extension TopicTable {
         }
         for (announcement, bytes) in stored {
             relay(announcement, bytes, except: client, effects: &effects)
+            tellNeighbours(of: announcement, bytes, except: nil, effects: &effects)
         }
     }
 
@@ -170,6 +171,7 @@ extension TopicTable {
             guard let burial = try store?.bury(tombstone, chain: chain) else { return true }
             persist(&effects)
             tell(burial, effects: &effects)
+            tellNeighbours(of: burial, except: nil, effects: &effects)
             return true
         } catch {
             effects.append(.log(.warning, "tombstone refused: \(error)"))

@@ -63,29 +63,4 @@ extension TopicTable {
         for topic in burial.topics { told.formUnion(subscribers[topic] ?? []) }
         for client in told { effects.append(.send(client, .tombstone(burial.bytes))) }
     }
-
-    // MARK: From other nodes
-
-    mutating func relayed(_ bytes: [UInt8], at now: Now, effects: inout [Effect]) {
-        switch store?.accept(bytes, at: now) {
-        case .stored(let announcement)?: relay(announcement, bytes, except: nil, effects: &effects)
-        case .waits(let hash)?: effects.append(.askCertificate(hash: hash))
-        case .refused(let refusal)?: effects.append(.log(.warning, "\(refusal)"))
-        case .stale?, nil: break
-        }
-    }
-
-    mutating func admitted(
-        _ leaf: [UInt8], _ issuer: [UInt8], at now: Now, effects: inout [Effect]
-    ) {
-        guard store != nil else { return }
-        do {
-            let chain = try store!.admit(leaf: leaf, issuer: issuer, at: now)
-            for bytes in store!.takeWaiting(for: chain.leaf.hash) {
-                relayed(bytes, at: now, effects: &effects)
-            }
-        } catch {
-            effects.append(.log(.warning, "certificate refused: \(error)"))
-        }
-    }
 }

@@ -13,11 +13,18 @@
 //   When a process has ended and its instance hasn't come back after `Limits.instanceReturnDelay`, the
 //   shell is told, and removes the instance's folder if its launcher is gone too.
 //
-//   Files: AnnouncementStore (what is believed), TopicTable+Registration, TopicTable+Topics.
+//   Files: AnnouncementStore (what is believed), TopicTable+Registration, TopicTable+Topics,
+//   TopicTable+Neighbours.
 
 package struct TopicTable: Sendable {
     /// A connection, by the number that the shell gave it.
     package struct Client: Hashable, Sendable {
+        package let number: UInt64
+        package init(number: UInt64) { self.number = number }
+    }
+
+    /// A connection to the node of another host, by the number that the shell gave it.
+    package struct Neighbour: Hashable, Sendable {
         package let number: UInt64
         package init(number: UInt64) { self.number = number }
     }
@@ -32,9 +39,10 @@ package struct TopicTable: Sendable {
         case trust(TrustBundle, DiscoveryKey)
         /// What an earlier node has left; after `trust`.
         case saved([SavedMemory])
-        /// An announcement from another node, and a chain that was asked for there.
-        case relayed([UInt8])
-        case certificate(leaf: [UInt8], issuer: [UInt8])
+        /// A node of another host is connected, has proven to be one, says something, is gone.
+        case neighbourCame(Neighbour)
+        case neighbourSaid(Neighbour, NodeMessage)
+        case neighbourLeft(Neighbour)
         case deadline
     }
 
@@ -46,8 +54,7 @@ package struct TopicTable: Sendable {
         case instanceCame(InstanceID, folder: String, launcher: Int32)
         /// It hasn't come back: remove its folder once its launcher is gone.
         case instanceLeft(InstanceID, folder: String)
-        /// Ask the other nodes for a chain.
-        case askCertificate(hash: [UInt8])
+        case tell(Neighbour, NodeMessage)
         case stop
         case log(LogLevel, String)
     }
@@ -79,6 +86,8 @@ package struct TopicTable: Sendable {
     var store: AnnouncementStore?
     var clients: [Client: ClientState] = [:]
     var subscribers: [TopicID: Set<Client>] = [:]
+    /// Hashes of the leaves that each was sent.
+    var neighbours: [Neighbour: Set<[UInt8]>] = [:]
     var registrations: [InstanceID: Registration] = [:]
     var departures: [InstanceID: Departure] = [:]
     private var nextForgetting: MonotonicTime?
@@ -99,8 +108,10 @@ package struct TopicTable: Sendable {
         case .processEnded(let client): processEnded(client, at: now, effects: &effects)
         case .trust(let bundle, let discoveryKey): trust(bundle, discoveryKey, effects: &effects)
         case .saved(let memories): store?.restore(memories, at: now)
-        case .relayed(let bytes): relayed(bytes, at: now, effects: &effects)
-        case .certificate(let leaf, let issuer): admitted(leaf, issuer, at: now, effects: &effects)
+        case .neighbourCame(let neighbour): neighbourCame(neighbour, effects: &effects)
+        case .neighbourSaid(let neighbour, let message):
+            neighbourSaid(message, neighbour, at: now, effects: &effects)
+        case .neighbourLeft(let neighbour): neighbours[neighbour] = nil
         case .deadline: deadline(at: now, effects: &effects)
         }
     }
@@ -143,7 +154,7 @@ package struct TopicTable: Sendable {
             subscriptions: UInt64(clients.values.reduce(0) { $0 + $1.topics.count }),
             announcements: UInt64(store?.announcementCount ?? 0),
             tombstones: UInt64(store?.tombstoneCount ?? 0),
-            certificates: UInt64(store?.certificateCount ?? 0))
+            certificates: UInt64(store?.certificateCount ?? 0), neighbours: UInt64(neighbours.count))
     }
 
     /// Nobody is connected or registered, and nothing is left to be done for those who were.

@@ -93,6 +93,10 @@ package struct MeshPaths: Hashable, Sendable {
     /// What a node leaves for the next one: incarnations and tombstones.
     package var nodeMemoryFile: String { tombstonesFolder + "/instances" }
 
+    // MARK: Configuration
+
+    package var nodeConfigurationFile: String { config + "/node.yaml" }
+
     package func recordsFolder(_ workload: WorkloadName) -> String {
         "\(state)/records/\(workload.namespace)/\(workload.name)"
     }

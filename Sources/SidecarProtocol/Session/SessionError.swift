@@ -31,14 +31,20 @@ package enum SessionError: Error, Equatable, Sendable {
     /// A frame of a re-handshake that nothing led to, or that isn't the last of its record.
     case unexpectedRekey
     case silence
+    /// A node's message makes no sense.
+    case malformedMessage(CBORError)
+    /// A node sends more records than it may.
+    case tooManyRecords
+    /// A session of nodes has lasted its time; a new one takes its place.
+    case over
 
     package var closeReason: CloseReason {
         switch self {
         case .untrusted, .otherIdentity, .wrongPreambleTag, .otherDomain: .untrusted
-        case .handshakeTimeout, .silence: .sessionLost
+        case .handshakeTimeout, .silence, .over: .sessionLost
         case .malformedPreamble, .version, .noCommonVersion, .handshake, .handshakePayload, .recordLength,
             .record, .truncatedFrame, .unknownFrame, .malformedFrame, .unexpectedStream, .creditExceeded,
-            .unexpectedRekey:
+            .unexpectedRekey, .malformedMessage, .tooManyRecords:
             .protocolError
         }
     }
