@@ -18,8 +18,9 @@
 import SidecarProtocol
 import Yams
 
-/// A value of the document, with the line (from 1) where it begins.
-struct YAMLValue {
+/// A value of the document, with the line (from 1) where it begins. A class: of a struct that contains
+/// itself, the compiler says at times that it is circular, by the order of the files.
+final class YAMLValue {
     indirect enum Content {
         /// `isPlain`: written without quotes.
         case text(String, isPlain: Bool)
@@ -29,6 +30,11 @@ struct YAMLValue {
 
     let content: Content
     let line: Int
+
+    init(content: Content, line: Int) {
+        self.content = content
+        self.line = line
+    }
 
     /// Nothing was written: an empty value, `~` or `null` without quotes.
     var isNull: Bool {

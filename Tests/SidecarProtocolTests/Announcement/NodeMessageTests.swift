@@ -22,7 +22,8 @@ import Testing
         .status(
             NodeStatus(
                 processID: 77, registrations: 1, subscriptions: 2, announcements: 3, tombstones: 4,
-                certificates: .max)),
+                certificates: .max,
+                neighbours: 6, configurationProblem: "node.yaml:2: wrong")),
         .unknown(kind: 99),
     ]
 

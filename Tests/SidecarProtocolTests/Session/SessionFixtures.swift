@@ -4,7 +4,7 @@
 struct TestDomain {
     let bundle: TrustBundle
     let issuer: Certificate
-    private let issuerKey: SigningKeyPair
+    fileprivate let issuerKey: SigningKeyPair
     static let start = WallTime(seconds: 1_700_000_000)
     static let discoveryKey = DiscoveryKey([UInt8](repeating: 9, count: 32))!
 
@@ -47,6 +47,20 @@ struct TestDomain {
             staticKey: pair, signingKey: signing,
             policyHead: PolicyHead(epoch: 0, hash: bundle.id.bytes)!,
             discoveryKey: TestDomain.discoveryKey)
+    }
+}
+
+extension TestDomain {
+    /// Of the one host that the issuer may name; keys are `credential`'s of the same `key`.
+    func hostCertificate(key: UInt8, validFor seconds: Int64) throws -> Certificate {
+        var contents = CertificateContents(
+            kind: .host, trustDomain: bundle.trustDomain, subject: .host("one"),
+            signingKey: SigningKeyPair(seed: [UInt8](repeating: key, count: 32)).publicKey,
+            notBefore: WallTime(seconds: TestDomain.start.seconds - 300),
+            notAfter: WallTime(seconds: TestDomain.start.seconds + seconds), serial: 12)
+        contents.instance = InstanceID([UInt8](repeating: key, count: 16))
+        contents.staticKey = X25519KeyPair(secret: [UInt8](repeating: key, count: 32)).publicKey
+        return try contents.signed(by: issuerKey)
     }
 }
 
