@@ -113,20 +113,27 @@ struct TopicTableRefusalTests {
         var fixture = try TopicTableFixture(capacity: capacity)
         let client = fixture.connect(9)
         fixture.send(.subscribe(try fixture.topic("w1")), from: client)
+        let neighbour = TopicTable.Neighbour(number: 1)
+        fixture.handle(.neighbourCame(neighbour))
         var registrations: [NodeRegistration] = []
         for seed in 1...3 as ClosedRange<UInt8> {
             let registration = try fixture.registration("w\(seed)", seed: seed)
             registrations.append(registration)
-            let effects = fixture.handle(.relayed(registration.announcements[0]))
-            let asked = TopicTable.Effect.askCertificate(hash: SHA256.hash(registration.leaf))
-            #expect(effects.contains(asked) == (seed <= 2))
+            let effects = fixture.handle(
+                .neighbourSaid(neighbour, .announcement(registration.announcements[0])))
+            let hash = SHA256.hash(registration.leaf).prefix(8).hex
+            let waits = TopicTable.Effect.log(
+                .debug, "an announcement waits for certificate \(hash)")
+            #expect(effects.contains(waits) == (seed <= 2))
         }
         let first = registrations[0]
-        let effects = fixture.handle(.certificate(leaf: first.leaf, issuer: first.issuer))
+        let effects = fixture.handle(
+            .neighbourSaid(neighbour, .certificate(leaf: first.leaf, issuer: first.issuer)))
         #expect(effects.messages(to: client).last == .announcement(first.announcements[0]))
         _ = fixture.advance(Limits.nodeWaitingLife)
         let second = registrations[1]
-        fixture.handle(.certificate(leaf: second.leaf, issuer: second.issuer))
+        fixture.handle(
+            .neighbourSaid(neighbour, .certificate(leaf: second.leaf, issuer: second.issuer)))
         #expect(fixture.table.status.announcements == 1)
     }
 }
