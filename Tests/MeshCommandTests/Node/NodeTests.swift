@@ -53,8 +53,8 @@ private func framed(_ message: NodeMessage) -> [UInt8] {
         try startNode(mesh) { _ in framed(.status(NodeTests.status)) }
         #expect(
             try mesh.answer("node", "status", "--json").text
-                == #"{"running":true,"pid":42,"registrations":2,"subscriptions":3,"announcements":4,"#
-                + #""tombstones":5,"certificates":6}"# + "\n")
+                == #"{"running":true,"pid":42,"configuration_problem":"","registrations":2,"subscriptions":3,"#
+                + #""announcements":4,"tombstones":5,"certificates":6,"neighbours":0}"# + "\n")
     }
 
     @Test("without a node, status says so by its exit code, and stop has nothing to do")
