@@ -45,13 +45,21 @@ struct Running: Sendable {
         try await eventually(
             "'\(text)' from \(name), which said: \(output)\(error)", sourceLocation: sourceLocation
         ) {
-            try await mustRun { output.contains(text) || error.contains(text) }
+            try mustRun { output.contains(text) || error.contains(text) }
         }
     }
 
     private func mustRunMeanwhile(_ condition: () async throws -> Bool) async throws -> Bool {
         if try await condition() { return true }
         if let ending = process.ended, try await !condition() {
+            throw HarnessError("\(name) ended with \(ending); it said: \(output)\(error)")
+        }
+        return false
+    }
+
+    private func mustRun(_ condition: () throws -> Bool) throws -> Bool {
+        if try condition() { return true }
+        if let ending = process.ended, try !condition() {
             throw HarnessError("\(name) ended with \(ending); it said: \(output)\(error)")
         }
         return false
@@ -66,7 +74,7 @@ struct Running: Sendable {
             where try AdminSocket.get("/status", of: folder)?["launcher_pid"].number == Int(process.pid) {
                 return folder
             }
-            _ = try await mustRun { false }
+            _ = try mustRun { false }
             return nil
         }
     }
@@ -101,9 +109,7 @@ struct Running: Sendable {
         try await eventually(
             "\(name) to listen on \(port): \(error)\(output)", sourceLocation: sourceLocation
         ) {
-            try await mustRun {
-                Running.ports(of: workload, state: "0A", in: ["tcp", "tcp6"]).contains(port)
-            }
+            try mustRun { Running.ports(of: workload, state: "0A", in: ["tcp", "tcp6"]).contains(port) }
         }
     }
 
@@ -114,9 +120,7 @@ struct Running: Sendable {
         try await eventually(
             "\(name) to receive on \(port): \(error)\(output)", sourceLocation: sourceLocation
         ) {
-            try await mustRun {
-                Running.ports(of: workload, state: "07", in: ["udp", "udp6"]).contains(port)
-            }
+            try mustRun { Running.ports(of: workload, state: "07", in: ["udp", "udp6"]).contains(port) }
         }
     }
 
