@@ -174,7 +174,7 @@ extension PeerLink {
         phase = .closed
         timer?.cancel()
         timer = nil
-        counters.session = session?.counters ?? counters.session
+        tally.session = counters.session
         session = nil
         let (reason, detail) = ending ?? (.sessionLost, "the connection is gone")
         delegate?.linkClosed(self, reason, detail: detail)

@@ -24,7 +24,7 @@ extension PeerLink: ChannelInboundHandler {
         guard phase == .handshaking || phase == .established else { return }
         var input = Self.unwrapInboundIn(data)
         let now = Now.current()
-        counters.reads &+= 1
+        tally.reads &+= 1
         hadTraffic = true
         currentRead = now.monotonic
         plaintext.clear(minimumCapacity: input.readableBytes + partial.readableBytes)

@@ -39,7 +39,7 @@ extension PeerLink {
         guard waiting.isEmpty || !stream.datagrams.isEmpty, !isOutputFull, stream.datagrams.isEmpty else {
             if stream.datagrams.count >= Limits.waitingDatagramsMaximum {
                 stream.datagrams.removeFirst()
-                counters.datagramsDropped &+= 1
+                tally.datagramsDropped &+= 1
             }
             stream.datagrams.append(bytes)
             return wait(stream)
@@ -176,7 +176,7 @@ extension PeerLink {
         guard !stream.isGone else { return false }
         // A datagram that is too large is the workload's error; it is dropped, and the stream stays.
         if stream.isDatagram, outcome == .gone, session?.isDatagram(stream.id) != nil {
-            counters.datagramsDropped &+= 1
+            tally.datagramsDropped &+= 1
             return true
         }
         stream.isGone = true
@@ -224,7 +224,7 @@ extension PeerLink {
         }
         guard output.readableBytes > 0 else { return }
         hadTraffic = true
-        counters.writes &+= 1
+        tally.writes &+= 1
         context.writeAndFlush(NIOAny(output), promise: nil)
         // The storage is used again where the channel has written it all.
         output.clear()

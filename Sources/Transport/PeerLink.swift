@@ -63,7 +63,12 @@ package final class PeerLink {
     package let id: LinkID
     /// Once established.
     package internal(set) var peer: SessionPeer?
-    package internal(set) var counters = LinkCounters()
+    package var counters: LinkCounters {
+        var counters = tally
+        if let live = session?.counters { counters.session = live }
+        return counters
+    }
+    var tally = LinkCounters()
 
     weak var delegate: (any PeerLinkDelegate)?
     let eventLoop: any EventLoop
@@ -183,7 +188,7 @@ package final class PeerLink {
         guard phase == .established, let id = session?.open(open, permit: permit) else { return nil }
         streams[id] = LinkStream(
             id: id, permit: permit, end: end, isDatagram: open.port.protocol == .udp)
-        counters.streamsOpened &+= 1
+        tally.streamsOpened &+= 1
         scheduleFlush()
         return id
     }
@@ -266,6 +271,7 @@ package struct LinkCounters: Hashable, Sendable {
     package var session = SessionCounters()
     package var streamsOpened: UInt64 = 0
     package var datagramsDropped: UInt64 = 0
+    /// Turns of the event loop that wrote, and that read.
     package var writes: UInt64 = 0
     package var reads: UInt64 = 0
 }
