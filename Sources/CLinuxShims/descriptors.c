@@ -111,6 +111,8 @@ int mesh_open_tap(const char *name) {
     return tap;
 }
 
+int mesh_keep_tap(int tap) { return ioctl(tap, TUNSETPERSIST, 1); }
+
 int mesh_signal_descriptor(const sigset_t *signals) {
     return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }

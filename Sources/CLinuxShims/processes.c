@@ -2,8 +2,11 @@
 #include "processes.h"
 
 #include <errno.h>
+#include <link.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -58,4 +61,28 @@ int mesh_queue_signal(pid_t process, int signal, long value) {
 
 int mesh_execute(const char *file, char *const *arguments, char *const *environment) {
     return execvpe(file, arguments, environment);
+}
+
+static int release_code(struct dl_phdr_info *object, size_t size, void *unused) {
+    (void)size;
+    (void)unused;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
+    for (int index = 0; index < object->dlpi_phnum; index++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+        // A segment that can't be written to holds nothing but the file's own bytes.
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0) {
+            continue;
+        }
+        uintptr_t begin = (object->dlpi_addr + segment->p_vaddr) & ~page;
+        uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_filesz) & ~page;
+        if (begin < end) {
+            madvise((void *)begin, end - begin, MADV_DONTNEED);
+        }
+    }
+    return 0;
+}
+
+void mesh_release_start_memory(void) {
+    malloc_trim(0);
+    dl_iterate_phdr(release_code, NULL);
 }

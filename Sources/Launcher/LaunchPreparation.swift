@@ -32,11 +32,12 @@ struct LaunchPreparation {
         }
         let ownAddress = try OwnAddress.of(
             configuration.workload, in: system, waits: arguments.action == .launch)
+        var paths = system
         if case .named(let name) = configuration.user, geteuid() == 0 {
-            try SystemLaunch.become(name, workload: configuration.workload, system: system)
+            paths = try SystemLaunch.become(
+                name, workload: configuration.workload, system: system, isDry: arguments.action != .launch)
         }
         let account = Account.current()
-        let paths = Folders.paths(for: account)
         if arguments.action == .launch { try LaunchPreparation.makeFolders(paths, account) }
         let configurationFile = try arguments.configurationFile.map(LaunchPreparation.realPath)
         let masks = try MaskPlan.survey(

@@ -24,6 +24,9 @@ int mesh_close_range(unsigned first, unsigned last);
 /// -1 with errno.
 int mesh_open_tap(const char *name);
 
+/// Lets a TAP device live on after its last descriptor is closed, until its network namespace ends.
+int mesh_keep_tap(int tap);
+
 /// signalfd(2), non-blocking and close-on-exec.
 int mesh_signal_descriptor(const sigset_t *signals);
 

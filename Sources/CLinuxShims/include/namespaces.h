@@ -17,7 +17,7 @@ int mesh_unshare(int namespaces);
 /// @param namespaces the kinds to check for, or 0 for whatever `descriptor` is.
 int mesh_enter_namespace(int descriptor, int namespaces);
 
-/// clone3(2) without shared memory; returns twice, as fork(2) does, so the caller must be
+/// clone(2) without shared memory; returns twice, as fork(2) does, so the caller must be
 /// single-threaded. `exit_signal` must be 0 with MESH_SIBLING, which inherits the caller's.
 pid_t mesh_clone(uint64_t flags, int exit_signal);
 

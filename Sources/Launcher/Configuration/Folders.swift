@@ -4,10 +4,13 @@ import Glibc
 import SidecarProtocol
 
 enum Folders {
-    /// The folders of the process's own user.
-    static func paths(for account: Account) -> MeshPaths {
+    /// The folders of an account.
+    ///
+    /// - Parameter overrides: variables that stand before the environment's.
+    static func paths(for account: Account, overrides: [String: String] = [:]) -> MeshPaths {
         MeshPaths(
-            userID: account.userID, home: environment("HOME") ?? account.home, environment: environment,
+            userID: account.userID, home: environment("HOME") ?? account.home,
+            environment: { overrides[$0] ?? environment($0) },
             isUsable: { isPrivate($0, owner: account.userID) })
     }
 

@@ -9,40 +9,49 @@ import SidecarProtocol
 enum SystemLaunch {
     /// - Parameters:
     ///   - system: root's folders.
+    ///   - isDry: nothing is made, and nobody told.
+    /// - Returns: the user's folders.
     static func become(
-        _ name: String, workload: WorkloadName, system: MeshPaths
-    ) throws(LaunchFailure) {
+        _ name: String, workload: WorkloadName, system: MeshPaths, isDry: Bool
+    ) throws(LaunchFailure) -> MeshPaths {
         let account = try Account.named(name)
-        guard account.userID != 0 else { return }
-        let runtime = try give(account, below: system.runtime, "MESH_RUNTIME_DIR")
-        let state = try give(account, below: system.state, "MESH_STATE_DIR")
+        guard account.userID != 0 else { return system }
+        let runtime = "\(system.runtime)/user/\(account.userID)"
+        let state = "\(system.state)/user/\(account.userID)"
+        if !isDry {
+            try give(account, below: system.runtime, "MESH_RUNTIME_DIR")
+            try give(account, below: system.state, "MESH_STATE_DIR")
+            try join(system, runtime, IssuerGrant(userID: account.userID, workload: workload))
+        }
+        try account.become()
+        return Folders.paths(
+            for: account, overrides: ["MESH_RUNTIME_DIR": runtime, "MESH_STATE_DIR": state])
+    }
+
+    /// Makes root's node the user's, for this workload.
+    private static func join(
+        _ system: MeshPaths, _ runtime: String, _ grant: IssuerGrant
+    ) throws(LaunchFailure) {
         let node = runtime + "/node"
         if symlink(system.nodeFolder, node) < 0, errno != EEXIST {
             throw LaunchFailure("can't make the link \(node): \(errorText(errno))", fix: "")
         }
         // Only the system's node serves other users.
-        if system.runtime == "/run/mesh" {
-            let grant = IssuerGrant(userID: account.userID, workload: workload)
-            try IssuerConnection.register(grant, at: system.issuerSocket)
-        }
-        try account.become()
-        setenv("MESH_RUNTIME_DIR", runtime, 1)
-        setenv("MESH_STATE_DIR", state, 1)
+        guard system.runtime == "/run/mesh" else { return }
+        try IssuerConnection.register(grant, at: system.issuerSocket)
     }
 
     /// A folder `user/UID` of the account's own, below one of root's that it can pass through.
     private static func give(
         _ account: Account, below top: String, _ variable: String
-    ) throws(LaunchFailure) -> String {
+    ) throws(LaunchFailure) {
         if !mayBePassed(top) { try checked(chmod(top, 0o711), "can't open \(top) for \(account.name)") }
         try Folders.make(top + "/user", owner: 0, mode: 0o711, setting: variable)
         let own = "\(top)/user/\(account.userID)"
-        if !Folders.exists(own) {
-            try checked(mkdir(own, 0o700), "can't make \(own)")
-            try checked(
-                chown(own, account.userID, account.groupID), "can't give \(own) to \(account.name)")
-        }
-        return own
+        guard !Folders.exists(own) else { return }
+        try checked(mkdir(own, 0o700), "can't make \(own)")
+        try checked(
+            chown(own, account.userID, account.groupID), "can't give \(own) to \(account.name)")
     }
 
     private static func mayBePassed(_ folder: String) -> Bool {

@@ -7,14 +7,21 @@ extension MaskPlan {
     static func survey(
         _ configuration: WorkloadConfiguration, configurationFile: String?, paths: MeshPaths, account: Account
     ) throws(LaunchFailure) -> MaskPlan {
-        let temporary = Folders.environment("TMUX_TMPDIR") ?? "/tmp"
         return try MaskPlan(
             candidates: candidates(
                 own: [paths.runtime, paths.state, paths.config],
                 sessionFolder: Folders.environment("XDG_RUNTIME_DIR"), userID: account.userID,
-                multiplexers: Folders.list(temporary).filter { $0.hasPrefix("tmux-") }
-                    .map { temporary + "/" + $0 }),
+                multiplexers: multiplexers(account)),
             configurationFile: configurationFile, sockets: configuration.sockets, look: look)
+    }
+
+    /// The folders of tmux: one's own alone can be entered, but root can enter all.
+    private static func multiplexers(_ account: Account) -> [String] {
+        let parent = Folders.environment("TMUX_TMPDIR") ?? "/tmp"
+        let names =
+            account.userID == 0
+            ? Folders.list(parent).filter { $0.hasPrefix("tmux-") } : ["tmux-\(account.userID)"]
+        return names.map { parent + "/" + $0 }
     }
 
     private static func look(_ path: String) -> (path: String, kind: Kind)? {

@@ -14,7 +14,13 @@ final class KernelNetworkMaker: NetworkMaker {
 
     func enterNew(_ space: NetworkPlan.Space) throws(LaunchFailure) {
         try checked(mesh_unshare(Int32(MESH_NEW_NETWORK)), "can't make a network namespace") {
-            $0 == ENOSPC ? "raise the sysctl user.max_net_namespaces" : ""
+            switch $0 {
+            case ENOSPC: "raise the sysctl user.max_net_namespaces"
+            // AppArmor lets the user namespace be made, and takes its capabilities away.
+            case EPERM:
+                "sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); `mesh check` says more"
+            default: ""
+            }
         }
         let descriptor = try checked(
             open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), "can't open the new network namespace")

@@ -15,6 +15,7 @@ struct Ending {
             if case .workload(let status, _) = outcome { status } else { ExitCode.ownFailure << 8 }
         supervisor.sidecar.finish(waitStatus)
         reapAll()
+        supervisor.sidecar.leaveTAP()
         supervisor.folder.remove()
         JobControl.takeTerminalBack()
         switch outcome {

@@ -75,6 +75,7 @@ private struct InitLoop {
             pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
             pollfd(fd: channel, events: Int16(POLLIN), revents: 0),
         ]
+        mesh_release_start_memory()
         while true {
             poll(&polled, 2, -1)
             // Signals first: an order may be the echo of one of them.

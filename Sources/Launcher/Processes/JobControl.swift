@@ -9,10 +9,8 @@ enum JobControl {
     /// `fg` continues the whole group. But the program may also be continued alone, or end, and a stopped
     /// launcher would never know: so a child watches init's socket meanwhile.
     ///
-    /// - Parameters:
-    ///   - channel: becomes readable when the program goes on, or ends.
-    ///   - signals: the launcher's signalfd; the watcher's SIGCONT is taken from it.
-    static func stop(with signal: Int32, until channel: Int32, signals: Int32) {
+    /// - Parameter channel: becomes readable when the program goes on, or ends.
+    static func stop(with signal: Int32, until channel: Int32) {
         let launcher = getpid()
         let watcher = mesh_fork()
         if watcher == 0 {

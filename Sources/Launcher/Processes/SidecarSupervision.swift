@@ -67,6 +67,12 @@ struct SidecarSupervision {
         send(.workload(processID: process))
     }
 
+    /// Its end of the socket is closed: it ends, or is ending.
+    mutating func hungUp() {
+        close(control)
+        control = -1
+    }
+
     /// The process is gone.
     mutating func ended(at now: UInt64) {
         if isReady, now &- readySince >= SidecarSupervision.settled {
@@ -102,6 +108,13 @@ struct SidecarSupervision {
         send(.start(plan.sidecarStart(incarnation: incarnation, digest: digest)))
         sendNetwork()
         if let workload { send(.workload(processID: workload)) }
+    }
+
+    /// Leaves the TAP to its namespace, which the kernel takes down in the background. Otherwise the
+    /// launcher's exit would wait for that, some 30 ms.
+    func leaveTAP() {
+        guard let network, network.message.hasTAP, let tap = network.descriptors.last else { return }
+        mesh_keep_tap(tap)
     }
 
     func finish(_ waitStatus: Int32) { send(.finish(waitStatus: waitStatus)) }

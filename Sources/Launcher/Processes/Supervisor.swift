@@ -35,7 +35,7 @@ final class Supervisor {
     var sidecar: SidecarSupervision
     /// The launcher's ends; -1 when closed.
     private var builderChannel: Int32
-    private let initChannel: Int32
+    private var initChannel: Int32
     private(set) var start: Int32
     private var notify: NotifyRelay?
 
@@ -149,38 +149,56 @@ final class Supervisor {
     }
 
     private func takeInitReports() {
-        while case .packet(let packet) = Packet.receive(from: initChannel) {
-            switch InitReport(packet.bytes) {
-            case .prepared:
-                workload = packet.sender
-                beginIfPossible()
-            case .failed(let why): fail(why, fix: "")
-            case .notExecuted(let code):
-                let command = plan.configuration.command[0]
-                complaint = LaunchFailure(
-                    "can't execute \(command): \(errorText(code))",
-                    fix: code == ENOENT
-                        ? "its interpreter or the file itself isn't there for the workload" : "")
-            case .stopped(let signal):
-                JobControl.stop(with: signal, until: initChannel, signals: signalDescriptor)
-            case .continued: continue
-            case .ended(let status): waitStatus = status
-            case nil: continue
+        while initChannel >= 0 {
+            switch Packet.receive(from: initChannel) {
+            case .nothing: return
+            case .end:
+                // It ends. Until it is gone, with everything in its namespace, there is nothing to hear.
+                close(initChannel)
+                initChannel = -1
+            case .packet(let packet): take(InitReport(packet.bytes), from: packet.sender)
             }
         }
     }
 
+    private func take(_ report: InitReport?, from sender: pid_t) {
+        switch report {
+        case .prepared:
+            workload = sender
+            beginIfPossible()
+        case .failed(let why): fail(why, fix: "")
+        case .notExecuted(let code):
+            let command = plan.configuration.command[0]
+            complaint = LaunchFailure(
+                "can't execute \(command): \(errorText(code))",
+                fix: code == ENOENT ? "its interpreter or the file itself isn't there for the workload" : "")
+        case .stopped(let signal):
+            JobControl.stop(with: signal, until: initChannel)
+        case .ended(let status): waitStatus = status
+        case .continued, nil: return
+        }
+    }
+
     private func takeSidecarMessages() {
-        while sidecar.control >= 0, case .packet(let packet) = Packet.receive(from: sidecar.control) {
-            for descriptor in packet.descriptors { close(descriptor) }
-            switch try? SidecarMessage(canonical: packet.bytes) {
-            case .ready:
-                sidecar.becameReady(at: Clock.nanoseconds())
-                beginIfPossible()
-            case .failed(let why):
-                if !isRunning { fail(why, fix: "") }
-            case nil: continue
+        while sidecar.control >= 0 {
+            switch Packet.receive(from: sidecar.control) {
+            case .nothing: return
+            case .end: sidecar.hungUp()
+            case .packet(let packet):
+                for descriptor in packet.descriptors { close(descriptor) }
+                take(try? SidecarMessage(canonical: packet.bytes))
             }
+        }
+    }
+
+    private func take(_ message: SidecarMessage?) {
+        switch message {
+        case .ready:
+            sidecar.becameReady(at: Clock.nanoseconds())
+            beginIfPossible()
+        case .failed(let why):
+            if !isRunning { fail(why, fix: "") }
+        case nil: return
         }
     }
 
@@ -192,6 +210,7 @@ final class Supervisor {
         start = -1
         sidecar.workloadRuns(workload)
         InstanceFolder.sweep(plan.paths)
+        mesh_release_start_memory()
     }
 
     // MARK: Signals and children
@@ -219,11 +238,13 @@ final class Supervisor {
         if SignalRoute.endsByDefault(signal) {
             outcome = .signal(signal)
         } else if SignalRoute.stopsByDefault(signal) {
-            JobControl.stop(with: signal, until: initChannel, signals: signalDescriptor)
+            JobControl.stop(with: signal, until: initChannel)
         }
     }
 
-    private func order(_ order: InitOrder) { Packet.send(order.encoded(), to: initChannel) }
+    private func order(_ order: InitOrder) {
+        if initChannel >= 0 { Packet.send(order.encoded(), to: initChannel) }
+    }
 
     private func reap() {
         // What they said at the end is in the sockets by now.

@@ -27,6 +27,7 @@ extension LaunchTests {
             let bench = try Bench(.root)
             let running = try bench.start(["--", "/bin/sh", "-c", "echo up; sleep 100"])
             running.awaitOutput("up")
+            #expect(Deadline.poll { bench.messages(3).count == 1 })
             let sidecar = try #require(bench.notes().last?["pid"] as? Int)
             // Held open, so that no other network gets its number meanwhile.
             let held = try (3...8).map { "/proc/\(sidecar)/fd/\($0)" }

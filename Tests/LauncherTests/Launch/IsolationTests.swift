@@ -189,6 +189,9 @@ extension LaunchTests {
             let user = entry.pointee.pw_uid
             let finished = try bench.script(
                 "id -un; echo $USER $HOME; grep NoNewPrivs /proc/self/status", options: ["--user", "nobody"])
+            #expect(
+                try bench.script("echo [$MESH_RUNTIME_DIR]", options: ["--user", "nobody"]).output
+                    == "[\(bench.path("run"))]\n", "its environment stays")
             let home = String(cString: entry.pointee.pw_dir)
             #expect(finished.lines == ["nobody", "nobody \(home)", "NoNewPrivs:\t1"], "\(finished.errors)")
             let start = try #require(bench.messages(1).first)
