@@ -99,14 +99,18 @@ package final class AdminSocket {
         let descriptor = socket(AF_UNIX, type, 0)
         guard descriptor >= 0 else { throw SystemError(stage) }
         unlink(path)
-        let mask = umask(0o177)
+        // bind(2) gives the name the mode of the socket itself, so that nobody else can ever connect; the
+        // umask would be every thread's.
+        guard fchmod(descriptor, 0o600) == 0 else {
+            Glibc.close(descriptor)
+            throw SystemError(stage)
+        }
         let bound = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
         let code = errno
-        umask(mask)
         guard bound == 0, listen(descriptor, 64) == 0 else {
             let failure = SystemError(stage, code: bound == 0 ? errno : code)
             Glibc.close(descriptor)

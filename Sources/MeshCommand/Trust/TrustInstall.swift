@@ -12,10 +12,10 @@ struct TrustInstall: Verb {
             """)
 
     @Argument(help: "The grant.") var grant: String
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var options: ReportOptions
 
     func answer() throws -> Answer {
-        let paths = place.paths
+        let paths = options.place.paths
         let bytes = try FileContent.read(grant, atMost: Limits.trustGrantBytesMaximum + 1)
         let given: TrustGrant
         do { given = try TrustGrant(canonical: bytes) } catch {
@@ -34,6 +34,13 @@ struct TrustInstall: Verb {
         endNode(paths)
         if !isSameDomain { try moveAside(paths, current) }
         try write(given, secret, paths)
+        if options.json {
+            let facts: JSON = .object([
+                "host": .text(given.issuer.identity?.description ?? ""),
+                "trust_domain": .text(given.bundle.trustDomain), "id": .text(given.bundle.id.description),
+            ])
+            return Answer(text: "\(facts)\n")
+        }
         return Answer(
             text: """
                 host \(given.issuer.identity?.description ?? "?") joined \(given.bundle.trustDomain) (\(given.bundle.id))

@@ -11,12 +11,12 @@ struct TrustRequestVerb: Verb {
             Exit codes: 0 written; 1 not so.
             """)
 
-    @OptionGroup var place: PlaceOptions
+    @OptionGroup var options: ReportOptions
     @Option(help: "This host's name in the domain: one label.") var host: String?
     @Option(help: "The file to write.") var out = "mesh-trust.request"
 
     func answer() throws -> Answer {
-        let paths = place.paths
+        let paths = options.place.paths
         let name = host ?? TrustRequestVerb.hostName()
         guard WorkloadName.isLabel(name) else {
             throw Complaint("\(name) isn't one label of a-z, 0-9 and -", fix: "name the host by --host")
@@ -29,9 +29,14 @@ struct TrustRequestVerb: Verb {
         let key = SigningKeyPair(seed: try KeyFiles.key(paths.requestedKeyFile))
         let request = TrustRequest(host: name, issuerKey: key.publicKey)
         try KeyFiles.create(out, request.signed(by: key))
+        let keyID = key.publicKey.keyID.hex
+        if options.json {
+            let facts: JSON = .object(["request": .text(out), "host": .text(name), "key_id": .text(keyID)])
+            return Answer(text: "\(facts)\n")
+        }
         return Answer(
             text: """
-                \(out) asks for host \(name), with the key \(key.publicKey.keyID.hex)
+                \(out) asks for host \(name), with the key \(keyID)
                 The root's keeper compares that key and runs: mesh trust sign \(out) --root FOLDER
 
                 """)

@@ -17,6 +17,7 @@ struct TrustSign: Verb {
         help: "Workloads that the host may issue for: namespace/name, with * for a part. May be repeated.")
     var names: [String] = ["*/*"]
     @Option(help: "The file to write.") var out = "mesh-trust.grant"
+    @Flag(help: "Answer in JSON.") var json = false
 
     func validate() throws {
         guard (1...3_650).contains(days) else { throw ValidationError("--days must be 1 to 3650") }
@@ -52,6 +53,13 @@ struct TrustSign: Verb {
         let grant = TrustGrant(
             bundle: bundle, discoveryKey: discoveryKey, issuer: try contents.signed(by: key))
         try KeyFiles.create(out, grant.encoded())
+        if json {
+            let facts: JSON = .object([
+                "grant": .text(out), "host": .text(wish.host), "key_id": .text(wish.issuerKey.keyID.hex),
+                "names": .list(contents.names.map { .text($0.description) }),
+            ])
+            return Answer(text: "\(facts)\n")
+        }
         let patterns = contents.names.map(\.description).joined(separator: ", ")
         return Answer(
             text: """

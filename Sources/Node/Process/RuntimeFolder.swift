@@ -48,15 +48,19 @@ struct RuntimeFolder {
         let listener = socket(AF_UNIX, RuntimeFolder.streamType, 0)
         guard listener >= 0 else { throw FileError(path, call: "socket") }
         unlink(path)
-        // Nobody else can connect between bind and chmod: bind takes the mode from the umask.
-        let mask = umask(isSystem ? 0o111 : 0o177)
+        // bind(2) gives the name the mode of the socket itself, less the umask: nobody can connect between
+        // bind and a later chmod who may not afterwards.
+        guard fchmod(listener, isSystem ? 0o666 : 0o600) == 0 else {
+            throw FileError(path, call: "fchmod")
+        }
         let bound = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        umask(mask)
         guard bound == 0 else { throw FileError(path, call: "bind") }
+        // The umask may have taken what other users' sidecars need.
+        if isSystem, chmod(path, 0o666) != 0 { throw FileError(path, call: "chmod") }
         guard Glibc.listen(listener, listenBacklog) == 0 else { throw FileError(path, call: "listen") }
         return listener
     }

@@ -40,7 +40,7 @@ struct WorkloadConnectorTests {
     func patience() async throws {
         let late = loopback(1, try LoopbackServer.freePort())
         let opener = LateServer(late)
-        let outcome = try await connect([(loopback(8), late)], patience: .now() + .seconds(20)) {
+        let outcome = try await connect([(loopback(8), late)], patience: .now() + .seconds(300)) {
             opener.open()
         }
         RawSocket.abort(try #require(outcome.socket))
