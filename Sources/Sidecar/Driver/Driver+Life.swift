@@ -133,14 +133,24 @@ extension Driver {
         exit(1)
     }
 
-    /// Closes flows, sessions and records in order, in two seconds at most.
+    /// Closes flows, sessions and records in order, in less than three seconds.
     func finish() {
         guard stage != .stopping else { return }
         let wasStarting = stage == .starting
         stage = .stopping
         if wasStarting { return stopped() }
         peerListener?.close()
+        drain(until: .now() + .seconds(1))
+    }
+
+    /// The workload's last bytes may still be on their way: a program may write and exit at once. Its
+    /// sockets are closed by the kernel, so that its flows end by themselves, unless a peer holds one open.
+    private func drain(until deadline: NIODeadline) {
         let bound = NIOLoopBound(self, eventLoop: loop)
+        guard flows.isEmpty || .now() >= deadline else {
+            loop.scheduleTask(in: .milliseconds(5)) { bound.value.drain(until: deadline) }
+            return
+        }
         loop.scheduleTask(in: .milliseconds(1500)) { bound.value.end() }
         feed(.stop)
     }

@@ -109,7 +109,7 @@ struct SurvivalTests {
             let page = try await mesh.run(
                 "client", calls: ["web:8080"], environment: bare, command: Curl.page("http://web.mesh:8080/"))
             #expect(page.line == "the page of web", "\(page)")
-            let state = mesh.folder + "/home/.local/state/mesh"
+            let state = mesh.folder + "/home" + "/.local/state/mesh"
             #expect(FileManager.default.fileExists(atPath: state + "/records/default/web"))
             _ = try await web.end()
             try await mesh.host("mesh", "node", "stop", environment: bare)
