@@ -1,7 +1,16 @@
+import Foundation
 import SidecarProtocol
 import Testing
 
 @Suite struct MutationTests {
+    /// `make fuzz` sets other numbers; a failure is found again by its seed.
+    static let rounds = number("MESH_FUZZ_ROUNDS") ?? 3000
+    static let seed = number("MESH_FUZZ_SEED") ?? 2026
+
+    private static func number(_ variable: String) -> Int? {
+        ProcessInfo.processInfo.environment[variable].flatMap { Int($0) }
+    }
+
     /// One of everything that the parsers read.
     static func seeds() throws -> [[UInt8]] {
         let fixture = try TrustFixture()
@@ -50,9 +59,9 @@ import Testing
     func mutations(name: String) throws {
         let check = try #require(ParserProperties.all.first { $0.name == name }).check
         let seeds = try Self.seeds()
-        var numbers = SeededNumbers(state: 2026)
+        var numbers = SeededNumbers(state: UInt64(Self.seed))
         for seed in seeds { check(seed) }
-        for _ in 0..<3000 {
+        for _ in 0..<Self.rounds {
             check(Self.mutated(seeds.randomElement(using: &numbers)!, &numbers))
         }
         check([])
