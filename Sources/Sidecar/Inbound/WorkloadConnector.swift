@@ -31,7 +31,9 @@ final class WorkloadConnector {
     private let deadline: NIODeadline
     /// Until then a refusal is a program that is still starting.
     private let patience: NIODeadline
-    private var refusalDelay = TimeAmount.milliseconds(5)
+    private var refusalDelay = TimeAmount.milliseconds(1)
+    /// A program that is about to listen does so within milliseconds; later ones are asked ever less.
+    private var quickRetries = 50
     private var retry: Scheduled<Void>?
     private var pending: Int32 = -1
     /// Nil once called, or cancelled.
@@ -68,7 +70,8 @@ final class WorkloadConnector {
         guard .now() < patience else { return complete(.failed(.workloadRefused)) }
         let bound = NIOLoopBound(self, eventLoop: loop)
         retry = loop.scheduleTask(in: refusalDelay) { bound.value.startAnew() }
-        refusalDelay = min(refusalDelay * 2, .milliseconds(100))
+        quickRetries -= 1
+        if quickRetries < 0 { refusalDelay = min(refusalDelay * 2, .milliseconds(100)) }
     }
 
     private func startAnew() {

@@ -73,6 +73,8 @@ final class RecordWriter: @unchecked Sendable {
         return true
     }
 
+    private static let gathering = MonotonicTime.Span.milliseconds(10)
+
     // MARK: On the thread
 
     private func run() {
@@ -102,6 +104,8 @@ final class RecordWriter: @unchecked Sendable {
             if isClosing { return nil }
             lock.wait()
         }
+        // What follows closely is written with it: a wake-up a record would cost more than the record.
+        if !isClosing { _ = lock.wait(atMost: RecordWriter.gathering) }
         defer { queue.removeAll(keepingCapacity: queue.capacity <= 64) }
         return queue
     }
