@@ -111,6 +111,40 @@ struct NodeLifeTests {
         let second = try TestClient(node, "db")
         #expect(second.line("certificate") != nil)
         #expect(eventually { node.log.contains("issuer ended with status 9") })
+        // The next one knows whose the names are.
+        let rival = try TestClient(node, "web", "--config", "other")
+        #expect(rival.line("failed")?.contains("runs already") == true)
+        first.kill9()
+        let heir = try TestClient(node, "web", "--config", "other")
+        #expect(heir.line("certificate") != nil)
+    }
+
+    /// Another user must be able to execute the client where it lies.
+    static let canBeAnother = geteuid() == 0 && NodeProcess.isReachableByOthers("NodeTestClient")
+
+    @Test(
+        "root's issuer gives another user the names that were granted, after its own death too",
+        .enabled(if: canBeAnother, "needs root, and a build folder that others may enter"))
+    func grants() throws {
+        let node = try NodeProcess()
+        chmod(node.root, 0o755)
+        let process = try node.start()
+        let launcher = try RawClient(node.paths.issuerSocket)
+        let nobody: UInt32 = 65534
+        let web = IssuerGrant(userID: nobody, workload: try WorkloadName(namespace: "default", name: "web"))
+        launcher.send(frame: web.encoded())
+        #expect(launcher.frame() == IssuerGrant.taken)
+        for _ in 0..<2 {
+            let granted = try TestClient(node, as: nobody, "web", "--serve")
+            #expect(granted.line("certificate") != nil)
+            let other = try TestClient(node, as: nobody, "db")
+            #expect(other.line("failed")?.contains("user 65534 may not be default/db here") == true)
+            let issuer = try #require(children(of: process.processID).first)
+            kill(issuer, SIGKILL)
+            #expect(eventually { children(of: process.processID).contains { $0 != issuer } })
+        }
+        let claimant = try TestClient(node, as: nobody, "wget")
+        #expect(claimant.line("failed") != nil)
     }
 
     @Test("when the node is killed, its issuer ends too, and the next node serves the same domain")

@@ -34,6 +34,17 @@ final class NodeProcess {
         return own[..<(own.lastIndex(of: "/") ?? own.startIndex)] + "/" + name
     }
 
+    /// Whether every folder above the executable may be entered by anyone.
+    static func isReachableByOthers(_ name: String) -> Bool {
+        var path = executable(name)
+        while let slash = path.lastIndex(of: "/"), slash != path.startIndex {
+            var status = stat()
+            guard stat(path, &status) == 0, status.st_mode & S_IXOTH != 0 else { return false }
+            path = String(path[..<slash])
+        }
+        return true
+    }
+
     var processEnvironment: [String: String] {
         ProcessInfo.processInfo.environment.merging(
             ["MESH_RUNTIME_DIR": paths.runtime, "MESH_STATE_DIR": paths.state]

@@ -13,6 +13,15 @@ final class TestClient {
         output = LineReader(process.output)
     }
 
+    /// The same as another user.
+    init(_ node: NodeProcess, as userID: UInt32, _ arguments: String...) throws {
+        process = try Subprocess(
+            "/usr/bin/setpriv",
+            ["--reuid", "\(userID)", "--clear-groups", NodeProcess.executable("NodeTestClient")] + arguments,
+            environment: node.processEnvironment)
+        output = LineReader(process.output)
+    }
+
     /// The next line that begins so, skipping others; nil after 20 s without one.
     func line(_ beginning: String) -> String? {
         while let line = output.next() {

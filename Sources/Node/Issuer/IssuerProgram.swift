@@ -55,7 +55,7 @@ enum IssuerProgram {
 
 /// The domain, read once and again where its files have changed or its issuer must be renewed.
 struct DomainSource: Sendable {
-    private let paths: MeshPaths
+    let paths: MeshPaths
     private var domain: IssuerDomain?
     private var stamp: [DomainFiles.Stamp] = []
 

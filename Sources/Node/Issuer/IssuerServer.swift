@@ -1,18 +1,25 @@
 // The issuer's socket: one frame a request, one frame an answer.
 
+import CLinuxShims
 import Glibc
 import NIOCore
 import SidecarProtocol
 import Transport
 
 final class IssuerServer: ServerConnectionDelegate {
+    private struct Asker {
+        let process: IssuerPolicy.Process
+        let processID: Int32
+        let startTime: UInt64
+    }
+
     private let watch: ProcessWatch
     private let eventLoop: any EventLoop
     private var source: DomainSource
     private var policy: IssuerPolicy
     private var socket: ServerSocket?
     /// Who has asked and lives: one watch a process, however often it asks.
-    private var processes: [ProcessWatch.Token: IssuerPolicy.Process] = [:]
+    private var processes: [ProcessWatch.Token: Asker] = [:]
     private var tokens: [Int32: ProcessWatch.Token] = [:]
     private var lastProcess: UInt64 = 0
 
@@ -25,6 +32,7 @@ final class IssuerServer: ServerConnectionDelegate {
     }
 
     func serve(_ listener: Int32) {
+        restore()
         let socket = ServerSocket(
             eventLoop: eventLoop, connectionCountMaximum: Limits.nodeClientsMaximum, delegate: self)
         self.socket = socket
@@ -35,9 +43,10 @@ final class IssuerServer: ServerConnectionDelegate {
     }
 
     func processEnded(_ token: ProcessWatch.Token) {
-        guard let process = processes.removeValue(forKey: token) else { return }
+        guard let asker = processes.removeValue(forKey: token) else { return }
         tokens = tokens.filter { $0.value != token }
-        policy.ended(process)
+        policy.ended(asker.process)
+        save()
     }
 
     // MARK: Connections
@@ -48,7 +57,9 @@ final class IssuerServer: ServerConnectionDelegate {
 
     func received(_ frame: [UInt8], from connection: ServerConnection) {
         if let grant = IssuerGrant(canonical: frame) {
-            connection.send(answer(grant, from: connection))
+            let answer = answer(grant, from: connection)
+            save()
+            connection.send(answer)
             return
         }
         let answer = answer(frame, from: connection)
@@ -56,6 +67,8 @@ final class IssuerServer: ServerConnectionDelegate {
             let peer = connection.peer
             NodeProgram.say("refused process \(peer.processID) of user \(peer.userID): \(reason)")
         }
+        // Before the answer: a name that somebody has is known to the next issuer, whenever this one dies.
+        if case .issued = answer { save() }
         connection.send(answer.encoded())
     }
 
@@ -89,14 +102,59 @@ final class IssuerServer: ServerConnectionDelegate {
         let processID = connection.peer.processID
         // A process that is watched and hasn't ended is the only one of its id. 0 is one that this
         // process can't see, of which there may be several.
-        if processID != 0, let token = tokens[processID], let known = processes[token] { return known }
-        let pidfd = connection.openPidfd()
+        if processID != 0, let token = tokens[processID], let known = processes[token] {
+            return known.process
+        }
+        return watch(connection.openPidfd(), processID)
+    }
+
+    private func watch(_ pidfd: Int32, _ processID: Int32) -> IssuerPolicy.Process? {
         guard pidfd >= 0, let token = watch.watch(pidfd: pidfd) else { return nil }
         lastProcess += 1
         let process = IssuerPolicy.Process(number: lastProcess)
-        processes[token] = process
+        processes[token] = Asker(
+            process: process, processID: processID, startTime: ProcessStart.ticks(of: processID) ?? 0)
         if processID != 0 { tokens[processID] = token }
         return process
+    }
+
+    // MARK: The next issuer
+
+    /// So that a name stays its holder's, and another user's right to it stays, when this process dies.
+    private func save() {
+        let rights = processes.values.compactMap { asker -> SavedRights? in
+            let (instances, grants) = policy.rights(of: asker.process)
+            guard asker.startTime > 0, !instances.isEmpty || !grants.isEmpty else { return nil }
+            return SavedRights(
+                processID: asker.processID, startTime: asker.startTime, instances: instances,
+                grants: grants)
+        }
+        do {
+            try OwnFiles.replace(
+                source.paths.issuerRightsFile, with: SavedRights.encoded(rights), isDurable: false)
+        } catch {
+            NodeProgram.say("\(error)")
+        }
+    }
+
+    private func restore() {
+        do {
+            guard
+                let bytes = try OwnFiles.read(
+                    source.paths.issuerRightsFile, byteCountMaximum: Limits.issuerRightsBytesMaximum)
+            else { return }
+            for rights in try SavedRights.list(canonical: bytes) {
+                let process = watch(mesh_pidfd_open(rights.processID), rights.processID)
+                // Looked at after pidfd_open: while the id is the saved process's, the pidfd is, too.
+                // Where it isn't, a process is watched that holds nothing.
+                guard let process, ProcessStart.ticks(of: rights.processID) == rights.startTime else {
+                    continue
+                }
+                policy.restore(rights, to: process)
+            }
+        } catch {
+            NodeProgram.say("\(source.paths.issuerRightsFile) is left out: \(error)")
+        }
     }
 
     /// An hour, or what MESH_LEAF_SECONDS says, which tests use.
@@ -105,5 +163,22 @@ final class IssuerServer: ServerConnectionDelegate {
             (1...3600).contains(seconds)
         else { return Limits.leafLifetime }
         return .seconds(seconds)
+    }
+}
+
+private enum ProcessStart {
+    /// When the process started, in clock ticks since boot (field 22 of proc(5)'s stat); nil where there
+    /// is no such process.
+    static func ticks(of processID: Int32) -> UInt64? {
+        let file = open("/proc/\(processID)/stat", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 1024)
+        let count = read(file, &bytes, bytes.count)
+        // The second field, the name, may hold anything; the last parenthesis ends it.
+        guard count > 0, let end = bytes[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
+        let fields = bytes[(end + 1)..<count].split(separator: UInt8(ascii: " "))
+        guard fields.count > 19 else { return nil }
+        return UInt64(String(decoding: fields[19], as: UTF8.self))
     }
 }

@@ -26,6 +26,7 @@ extension Limits {
     /// Live instances that an issuer knows of, and rights that launchers gave to other users.
     package static let issuerInstancesMaximum = 8192
     package static let issuerGrantsMaximum = 8192
+    package static let issuerRightsBytesMaximum = 16 << 20
     /// A line of the issuer's in its node's log.
     package static let logLineBytesMaximum = 2048
 

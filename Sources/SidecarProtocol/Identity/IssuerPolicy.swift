@@ -19,19 +19,19 @@ package struct IssuerPolicy: Sendable {
         package init(number: UInt64) { self.number = number }
     }
 
-    private struct Instance: Sendable {
+    struct Instance: Sendable {
         var workload: WorkloadName
         var configurationHash: [UInt8]
         var processes: Set<Process>
     }
 
     private let ownUserID: UInt32
-    private let isSystem: Bool
+    let isSystem: Bool
     private let leafLifetime: MonotonicTime.Span
-    private let instancesMaximum: Int
-    private let grantsMaximum: Int
-    private var instances: [InstanceID: Instance] = [:]
-    private var grants: [IssuerGrant: Set<Process>] = [:]
+    let instancesMaximum: Int
+    let grantsMaximum: Int
+    var instances: [InstanceID: Instance] = [:]
+    var grants: [IssuerGrant: Set<Process>] = [:]
 
     package init(
         ownUserID: UInt32, isSystem: Bool, leafLifetime: MonotonicTime.Span = Limits.leafLifetime,

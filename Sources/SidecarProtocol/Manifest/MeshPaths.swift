@@ -68,6 +68,8 @@ package struct MeshPaths: Hashable, Sendable {
     package var topicsSocket: String { nodeFolder + "/topics.sock" }
     package var issuerSocket: String { nodeFolder + "/issuer.sock" }
     package var nodeLock: String { nodeFolder + "/lock" }
+    /// What an issuer leaves for the next one while the machine is up.
+    package var issuerRightsFile: String { nodeFolder + "/rights" }
     package var instancesFolder: String { runtime + "/instances" }
 
     /// An instance's own folder: `admin.sock`, `config` (canonical form), `addresses`, `sidecar.log`,

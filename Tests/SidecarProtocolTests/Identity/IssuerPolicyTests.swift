@@ -197,6 +197,31 @@ struct IssuerPolicyTests {
         #expect(isIssued(ask(&policy, try request("w3", seed: 3), process: 3, userID: 0)))
     }
 
+    @Test("the next issuer takes over names and grants of processes that live")
+    func restores() throws {
+        var first = IssuerPolicy(ownUserID: 0, isSystem: true)
+        let (sidecar, launcher) = (IssuerPolicy.Process(number: 1), IssuerPolicy.Process(number: 2))
+        #expect(isIssued(ask(&first, try request(configuration: 7), process: 1, userID: 0)))
+        let db = IssuerGrant(userID: 1001, workload: try WorkloadName(namespace: "default", name: "db"))
+        #expect(first.take(db, from: launcher, userID: 0) == nil)
+        let saved = [sidecar, launcher].enumerated().map { index, process in
+            let (instances, grants) = first.rights(of: process)
+            return SavedRights(
+                processID: Int32(100 + index), startTime: 5, instances: instances, grants: grants)
+        }
+        let bytes = SavedRights.encoded(saved)
+        #expect(try SavedRights.list(canonical: bytes) == saved)
+        for index in bytes.indices {
+            #expect(throws: CBORError.self) { try SavedRights.list(canonical: Array(bytes[..<index])) }
+        }
+        var second = IssuerPolicy(ownUserID: 0, isSystem: true)
+        for (rights, process) in zip(saved, [sidecar, launcher]) { second.restore(rights, to: process) }
+        #expect(!isIssued(ask(&second, try request(seed: 2, configuration: 8), process: 3, userID: 0)))
+        #expect(isIssued(ask(&second, try request("db", seed: 3), process: 4, userID: 1001)))
+        second.ended(sidecar)
+        #expect(isIssued(ask(&second, try request(seed: 2, configuration: 8), process: 3, userID: 0)))
+    }
+
     @Test("grants are read back; nothing else is taken for one")
     func grantEncoding() throws {
         let grant = IssuerGrant(userID: 1001, workload: try WorkloadName(namespace: "a", name: "b"))
