@@ -78,6 +78,33 @@ struct UserlandStackTests {
         #expect(world.run("hear b") == "ECONNRESET")
     }
 
+    @Test("a connection that the sidecar cuts is reset, also while bytes wait for the workload")
+    func resets() throws {
+        let (world, sidecar) = try begin()
+        for (label, fill) in [("a", 0), ("b", 400_000)] {
+            world.start("connect 198.18.7.8 80 \(label)")
+            let tuple = try #require(sidecar.question(.open))
+            let flow = try #require(sidecar.flow()).descriptor
+            #expect(world.answer().split(separator: " ").count == 2)
+            flow.write("read")
+            #expect(world.run("hear \(label)") == "read")
+            flow.writeZeros(fill)
+            sidecar.send(.reset(tuple.reversed))
+            close(flow)
+            #expect(world.isEventually("poll_reset \(label)", "reset"))
+        }
+    }
+
+    @Test("a reset by the workload ends the descriptor in both directions")
+    func workloadResets() throws {
+        let (world, sidecar) = try begin()
+        let flow = try open(world, sidecar, "b")
+        defer { close(flow) }
+        #expect(world.run("reset b") == "reset")
+        var wait = pollfd(fd: flow, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&wait, 1, 10_000) == 1 && wait.revents & Int16(POLLHUP) != 0)
+    }
+
     @Test("a refused connection is the kernel's own connection refused, and a held one waits")
     func refusal() throws {
         let (world, sidecar) = try begin()

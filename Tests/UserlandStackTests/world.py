@@ -127,6 +127,16 @@ class Workload:
         self.held.pop(label).close()
         return "closed"
 
+    def reset(self, label):
+        self.held[label].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.held.pop(label).close()
+        return "reset"
+
+    def poll_reset(self, label):
+        """Whether the connection has been reset, whatever is left to read."""
+        error = self.held[label].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return {0: "alive", errno.ECONNRESET: "reset"}.get(error, str(error))
+
     def send_zeros(self, label, count):
         count, chunk = int(count), bytes(1 << 18)
         while count > 0:

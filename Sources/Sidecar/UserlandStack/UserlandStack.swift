@@ -232,8 +232,8 @@ package final class UserlandStack {
         case .answer(let id, let answer):
             perform(slirp) { $0.answer(id, answer, at: now, effects: &$1) }
         case .datagram(let tuple, let data): perform(slirp) { $0.deliver(tuple, data, effects: &$1) }
-        case .reset(let tuple): gate.reset(tuple)
         case .unreachable(let tuple): perform(slirp) { $0.unreachable(tuple, effects: &$1) }
+        case .reset(let tuple): perform(slirp) { $0.reset(tuple, effects: &$1) }
         case .revoke(let endpoint, let flowProtocol):
             perform(slirp) { $0.revoke(endpoint, flowProtocol, at: now, effects: &$1) }
         case .allow(let endpoint, let flowProtocol, let until):
@@ -275,9 +275,6 @@ extension UserlandStack: SlirpDelegate {
         case .pass: tap.write(frame)
         case .drop: break
         case .answer(let reset): injections.append(reset)
-        case .reset(let workload, let stack):
-            workload.withUnsafeBytes { tap.write($0) }
-            injections.append(stack)
         }
     }
 

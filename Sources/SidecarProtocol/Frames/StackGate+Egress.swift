@@ -16,9 +16,7 @@ struct EgressFlow: Sendable {
     /// Payload bytes in the workload's frames, and in libslirp's.
     var sent: UInt64 = 0
     var received: UInt64 = 0
-    /// The sequence numbers after the last byte of either direction.
-    var workloadNext: UInt32 = 0
-    var stackNext: UInt32 = 0
+    var numbers = SequenceNumbers()
     /// The permission was taken back: nothing of the flow moves, until libslirp has closed its socket.
     var isRevoked = false
 }
@@ -62,8 +60,9 @@ extension StackGate {
             effects.append(
                 .transmit(
                     writer.resetWorkload(
-                        tuple, sequence: state.stackNext, acknowledgement: state.workloadNext)))
-            effects.append(.inject(writer.resetStack(tuple, sequence: state.workloadNext), nil))
+                        tuple, sequence: state.numbers.stackNext, acknowledgement: state.numbers.workloadNext)
+                ))
+            effects.append(.inject(writer.resetStack(tuple, sequence: state.numbers.workloadNext), nil))
             report(flow, state, .revoked, at: now, effects: &effects)
         }
     }
@@ -87,21 +86,21 @@ extension StackGate {
             // The flow is in TIME-WAIT, and its addresses serve a new one: that needs its own permission.
             let isNew =
                 segment.isOpening
-                && state.workloadNext != segment.sequence &+ segment.sequenceCount
+                && state.numbers.workloadNext != segment.sequence &+ segment.sequenceCount
             if isNew, let refusal = refusal(of: flow, at: now) {
                 if mayBeAllowedNow(refusal) { return effects.append(.hearSidecar) }
                 refuse(segment, packet, effects: &effects)
                 return report(refusal, of: flow, at: now, effects: &effects)
             }
             egress[flow]?.sent &+= UInt64(segment.dataCount)
-            egress[flow]?.workloadNext = segment.sequence &+ segment.sequenceCount
+            egress[flow]?.numbers.workloadNext = segment.sequence &+ segment.sequenceCount
             egress[flow]?.lastAt = now
             return effects.append(.input(flow))
         }
         guard segment.isOpening else { return refuse(segment, packet, effects: &effects) }
         guard let refusal = refusal(of: flow, at: now) else {
             open(flow, at: now, effects: &effects)
-            egress[flow]?.workloadNext = segment.sequence &+ segment.sequenceCount
+            egress[flow]?.numbers.workloadNext = segment.sequence &+ segment.sequenceCount
             return effects.append(.open(flow))
         }
         if mayBeAllowedNow(refusal) { return effects.append(.hearSidecar) }
@@ -194,58 +193,59 @@ extension StackGate {
         case drop
         /// Drop it, and give libslirp this frame as if the workload had sent it.
         case answer([UInt8])
-        /// Drop it, and end both sides of the flow by these.
-        case reset(workload: [UInt8], stack: [UInt8])
     }
 
     package mutating func passes(_ frame: RawSpan, at now: MonotonicTime) -> Passage {
-        let start = IPv4Packet.start
-        guard frame.byteCount >= start + IPv4Packet.headerCount,
-            frame.uint16(12) == EthernetFrame.ipv4Type
-        else { return .pass }
-        let source = IPv4Address(number: frame.uint32(start + 12))
-        if StackNetwork.contains(source) {
-            return passesVirtual(frame, source, start + Int(frame.uint8(start) & 15) * 4)
+        // ARP, and fragments: a later one is worth nothing without its first, which was judged.
+        guard case .ipv4(let packet)? = try? EthernetFrame(frame) else {
+            return isFirstFragment(frame) ? passesFragment(frame, at: now) : .pass
         }
-        // A later fragment of a datagram is worth nothing without its first, which was judged.
-        guard frame.uint16(start + 6) & 0x1FFF == 0 else { return .pass }
-        let payload = start + Int(frame.uint8(start) & 15) * 4
-        switch frame.uint8(start + 9) {
-        case FlowProtocol.tcp.rawValue where frame.byteCount >= payload + TCPSegment.headerCount:
-            return passesTCP(frame, source, payload, at: now)
-        case FlowProtocol.udp.rawValue where frame.byteCount >= payload + UDPDatagram.headerCount:
-            let flow = StackFlow(
-                .udp, sourcePort: frame.uint16(payload + 2),
-                destination: IPv4Endpoint(source, frame.uint16(payload)))
-            // libslirp's socket hears whoever finds its port.
-            guard egress[flow] != nil else { return .drop }
-            let count = max(0, Int(frame.uint16(payload + 4)) - UDPDatagram.headerCount)
-            egress[flow]?.received &+= UInt64(count)
-            egress[flow]?.lastAt = now
-            return .pass
+        switch packet.protocol {
+        case FlowProtocol.tcp.rawValue:
+            guard let segment = TCPSegment(packet, in: frame) else { return .drop }
+            return StackNetwork.contains(packet.source)
+                ? passesVirtual(segment, packet.source) : passesEgress(segment, packet.source, at: now)
+        case FlowProtocol.udp.rawValue: return passesDatagram(frame, packet.source, packet.payload, at: now)
         default: return .pass
         }
     }
 
-    private mutating func passesTCP(
-        _ frame: RawSpan, _ source: IPv4Address, _ payload: Int, at now: MonotonicTime
+    private func isFirstFragment(_ frame: RawSpan) -> Bool {
+        IPv4Fragment(frame).map { $0.offset == 0 } ?? false
+    }
+
+    private mutating func passesFragment(_ frame: RawSpan, at now: MonotonicTime) -> Passage {
+        guard let fragment = IPv4Fragment(frame), fragment.protocol == FlowProtocol.udp.rawValue
+        else { return .drop }
+        return passesDatagram(frame, fragment.source, fragment.payload, at: now)
+    }
+
+    /// libslirp's socket hears whoever finds its port; the workload hears whom it asked.
+    private mutating func passesDatagram(
+        _ frame: RawSpan, _ source: IPv4Address, _ payload: Range<Int>, at now: MonotonicTime
+    ) -> Passage {
+        guard payload.count >= UDPDatagram.headerCount else { return .drop }
+        let start = payload.lowerBound
+        let flow = StackFlow(
+            .udp, sourcePort: frame.uint16(start + 2),
+            destination: IPv4Endpoint(source, frame.uint16(start)))
+        guard egress[flow] != nil else { return .drop }
+        let count = max(0, Int(frame.uint16(start + 4)) - UDPDatagram.headerCount)
+        egress[flow]?.received &+= UInt64(count)
+        egress[flow]?.lastAt = now
+        return .pass
+    }
+
+    private mutating func passesEgress(
+        _ segment: TCPSegment, _ source: IPv4Address, at now: MonotonicTime
     ) -> Passage {
         let flow = StackFlow(
-            .tcp, sourcePort: frame.uint16(payload + 2),
-            destination: IPv4Endpoint(source, frame.uint16(payload)))
+            .tcp, sourcePort: segment.destinationPort,
+            destination: IPv4Endpoint(source, segment.sourcePort))
         guard let state = egress[flow] else { return .pass }
-        let flags = TCPSegment.Flags(rawValue: frame.uint8(payload + 13))
-        if state.isRevoked {
-            guard !flags.contains(.rst) else { return .drop }
-            return .answer(
-                writer.resetStack(tuple(of: flow), sequence: frame.uint32(payload + 8)))
-        }
-        let header = payload + Int(frame.uint8(payload + 12) >> 4) * 4
-        let total = IPv4Packet.start + Int(frame.uint16(IPv4Packet.start + 2))
-        let count = UInt32(truncatingIfNeeded: max(0, min(total, frame.byteCount) - header))
-        let taken = count &+ (flags.contains(.syn) ? 1 : 0) &+ (flags.contains(.fin) ? 1 : 0)
-        egress[flow]?.received &+= UInt64(count)
-        egress[flow]?.stackNext = frame.uint32(payload + 4) &+ taken
+        guard !state.isRevoked else { return resetInstead(of: segment, flow) }
+        egress[flow]?.received &+= UInt64(segment.dataCount)
+        egress[flow]?.numbers.stackNext = segment.sequence &+ segment.sequenceCount
         egress[flow]?.lastAt = now
         return .pass
     }

@@ -10,6 +10,25 @@ struct HeldSegment: Sendable {
     var since: MonotonicTime
 }
 
+/// The sequence numbers after the last byte of either direction, where a reset must stand.
+struct SequenceNumbers: Sendable {
+    var workloadNext: UInt32 = 0
+    var stackNext: UInt32 = 0
+}
+
+/// A connection that was let in.
+struct Opening: Sendable {
+    var id: StackQuestionID
+    var deadline: MonotonicTime
+    var numbers = SequenceNumbers()
+}
+
+struct Connection: Sendable {
+    var numbers: SequenceNumbers
+    /// The sidecar has reset it: nothing of it moves, until libslirp has closed its socket.
+    var isReset = false
+}
+
 extension StackGate {
     /// libslirp gives up a connection whose handshake doesn't end within 75 s; a little later we do.
     private static let openingTime = MonotonicTime.Span.seconds(80)
@@ -25,9 +44,7 @@ extension StackGate {
             .tcp, sourcePort: segment.sourcePort,
             destination: IPv4Endpoint(packet.destination, segment.destinationPort))
         guard segment.isOpening else {
-            // libslirp resets what it doesn't know; but while a segment is held it must not see the rest.
-            if held[flow] == nil { effects.append(.input(flow)) }
-            return
+            return receiveVirtual(segment, packet, of: flow, effects: &effects)
         }
         if held[flow] != nil { return }
         if openings[flow] != nil { return effects.append(.input(flow)) }
@@ -41,6 +58,39 @@ extension StackGate {
             deadline: now + Limits.stackAnswerTime, since: now)
         questions[id] = flow
         effects.append(.report(.question(id, tuple(of: flow))))
+    }
+
+    private mutating func receiveVirtual(
+        _ segment: TCPSegment, _ packet: IPv4Packet, of flow: StackFlow, effects: inout [Effect]
+    ) {
+        if connections[flow]?.isReset == true { return refuse(segment, packet, effects: &effects) }
+        // libslirp resets what it doesn't know; but while a segment is held it must not see the rest.
+        guard held[flow] == nil else { return }
+        let next = segment.sequence &+ segment.sequenceCount
+        if connections[flow] != nil {
+            connections[flow]?.numbers.workloadNext = next
+        } else {
+            openings[flow]?.numbers.workloadNext = next
+        }
+        effects.append(.input(flow))
+    }
+
+    /// The sidecar cuts a connection, and closes its socket next, which alone would be an orderly end: both
+    /// ends are reset at once. A connection that libslirp has closed already is nothing any more.
+    ///
+    /// - Parameter ends: the virtual address first.
+    package mutating func reset(_ ends: FourTuple, effects: inout [Effect]) {
+        let tuple = ends.reversed
+        guard tuple.source.address == configuration.own else { return }
+        let flow = StackFlow(.tcp, sourcePort: tuple.source.port, destination: tuple.destination)
+        guard let connection = connections[flow], !connection.isReset else { return }
+        connections[flow]?.isReset = true
+        let numbers = connection.numbers
+        effects.append(
+            .transmit(
+                writer.resetWorkload(
+                    tuple, sequence: numbers.stackNext, acknowledgement: numbers.workloadNext)))
+        effects.append(.inject(writer.resetStack(tuple, sequence: numbers.workloadNext), nil))
     }
 
     /// The sidecar's answer. One to a question that isn't open any more is nothing.
@@ -58,7 +108,7 @@ extension StackGate {
             }
             questions[id] = nil
             held[flow] = nil
-            openings[flow] = (id, now + StackGate.openingTime)
+            openings[flow] = Opening(id: id, deadline: now + StackGate.openingTime)
             if !isKnown {
                 forwards.insert(flow.destination)
                 effects.append(.forward(flow.destination))
@@ -75,38 +125,6 @@ extension StackGate {
 
     mutating func expireHeld(at now: MonotonicTime, effects: inout [Effect]) {
         for (flow, segment) in held where segment.deadline <= now { refuseHeld(flow, effects: &effects) }
-    }
-
-    /// The sidecar cuts a flow, and closes its socket next: what libslirp then says to the workload, an
-    /// orderly end, becomes a reset.
-    ///
-    /// - Parameter tuple: the virtual address first.
-    package mutating func reset(_ tuple: FourTuple) {
-        guard tuple.destination.address == configuration.own, resets.count < configuration.flowsMaximum
-        else { return }
-        resets.insert(
-            StackFlow(.tcp, sourcePort: tuple.destination.port, destination: tuple.source))
-    }
-
-    /// The frame that libslirp writes for a flow of the mesh, as it may reach the workload.
-    mutating func passesVirtual(
-        _ frame: RawSpan, _ source: IPv4Address, _ payload: Int
-    ) -> Passage {
-        guard !resets.isEmpty, frame.uint8(IPv4Packet.start + 9) == FlowProtocol.tcp.rawValue,
-            frame.byteCount >= payload + TCPSegment.headerCount
-        else { return .pass }
-        let flow = StackFlow(
-            .tcp, sourcePort: frame.uint16(payload + 2),
-            destination: IPv4Endpoint(source, frame.uint16(payload)))
-        guard resets.remove(flow) != nil else { return .pass }
-        let flags = TCPSegment.Flags(rawValue: frame.uint8(payload + 13))
-        if flags.contains(.rst) { return .pass }
-        let ends = tuple(of: flow)
-        let acknowledgement = frame.uint32(payload + 8)
-        return .reset(
-            workload: writer.resetWorkload(
-                ends, sequence: frame.uint32(payload + 4), acknowledgement: acknowledgement),
-            stack: writer.resetStack(ends, sequence: acknowledgement))
     }
 
     mutating func receiveVirtual(
@@ -150,5 +168,30 @@ extension StackGate {
         guard StackNetwork.contains(tuple.destination.address), tuple.source.address == configuration.own
         else { return }
         effects.append(.transmit(writer.portUnreachable(tuple)))
+    }
+
+    // MARK: From libslirp
+
+    /// What becomes of a segment of libslirp's, in the name of a virtual address.
+    mutating func passesVirtual(_ segment: TCPSegment, _ source: IPv4Address) -> Passage {
+        let flow = StackFlow(
+            .tcp, sourcePort: segment.destinationPort,
+            destination: IPv4Endpoint(source, segment.sourcePort))
+        let next = segment.sequence &+ segment.sequenceCount
+        guard let connection = connections[flow] else {
+            openings[flow]?.numbers.stackNext = next
+            return .pass
+        }
+        guard connection.isReset else {
+            connections[flow]?.numbers.stackNext = next
+            return .pass
+        }
+        return resetInstead(of: segment, flow)
+    }
+
+    /// libslirp still speaks for a flow that is over.
+    func resetInstead(of segment: TCPSegment, _ flow: StackFlow) -> Passage {
+        guard !segment.flags.contains(.rst) else { return .drop }
+        return .answer(writer.resetStack(tuple(of: flow), sequence: segment.acknowledgement))
     }
 }

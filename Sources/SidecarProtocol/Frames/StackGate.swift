@@ -93,12 +93,11 @@ package struct StackGate: Sendable {
     var questions: [StackQuestionID: StackFlow] = [:]
     var nextQuestion: UInt64 = 1
     /// Let in, and not yet through their handshake with libslirp.
-    var openings: [StackFlow: (id: StackQuestionID, deadline: MonotonicTime)] = [:]
+    var openings: [StackFlow: Opening] = [:]
+    /// Those that libslirp has connected to our socket.
+    var connections: [StackFlow: Connection] = [:]
     var forwards: Set<IPv4Endpoint> = []
     var fragments = FragmentAssembler()
-
-    /// Flows to virtual addresses whose next frame from libslirp becomes a reset.
-    var resets: Set<StackFlow> = []
 
     // Egress.
     var hasHeard = false
@@ -256,7 +255,9 @@ package struct StackGate: Sendable {
         socketCount += 1
         guard let flow, flow.flowProtocol == .tcp else { return nil }
         if StackNetwork.contains(flow.destination.address) {
-            return openings.removeValue(forKey: flow)?.id
+            guard let opening = openings.removeValue(forKey: flow) else { return nil }
+            connections[flow] = Connection(numbers: opening.numbers)
+            return opening.id
         }
         // libslirp has just closed an old connection of the same addresses, and begins the next.
         if egress[flow] == nil { open(flow, at: now, effects: &effects) }
@@ -270,6 +271,7 @@ package struct StackGate: Sendable {
         socketCount = max(0, socketCount - 1)
         // A UDP socket serves every destination of its port: its flows end by being idle.
         guard let flow, flow.flowProtocol == .tcp else { return }
+        connections[flow] = nil
         endEgress(flow, .finished, at: now, effects: &effects)
     }
 

@@ -35,7 +35,7 @@ package enum StackCommand: Hashable, Sendable {
     case datagram(FourTuple, [UInt8])
     /// The datagram that the workload sent (source first) found nobody: "port unreachable".
     case unreachable(FourTuple)
-    /// The socket of this flow is closed next (its virtual address is the source): reset the workload's end.
+    /// The socket of this connection is closed next (the virtual address comes first): reset both its ends.
     case reset(FourTuple)
     /// Flows to this endpoint may be opened until then; nil: as long as nothing revokes it, which also
     /// says that the configuration lists the address itself, so that it may be one of the host's own.

@@ -47,6 +47,10 @@ final class GateBench {
 
     func passes(_ frame: [UInt8]) -> StackGate.Passage { gate.passes(frame.span.bytes, at: now) }
 
+    func reset(_ tuple: FourTuple) -> [StackGate.Effect] {
+        collect { gate, _, effects in gate.reset(tuple, effects: &effects) }
+    }
+
     func registered(_ flow: StackFlow?) -> StackQuestionID? {
         gate.registered(flow, at: now, effects: &effects)
     }

@@ -24,7 +24,8 @@ struct StackMessageTests {
     static var commands: [StackCommand] {
         [
             .answer(StackQuestionID(number: 7), .open), .answer(StackQuestionID(number: 7), .wait),
-            .datagram(tuple, [9]), .unreachable(tuple), .allow(tuple.destination, .tcp, until: nil),
+            .datagram(tuple, [9]), .unreachable(tuple), .reset(tuple),
+            .allow(tuple.destination, .tcp, until: nil),
             .allow(tuple.destination, .udp, until: MonotonicTime(nanoseconds: 5)),
             .revoke(tuple.destination, .tcp),
         ]
