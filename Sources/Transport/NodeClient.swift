@@ -86,7 +86,7 @@ package final class NodeClient {
 
     private func handle(_ message: NodeMessage) {
         switch message {
-        case .announcement(let bytes): announced(bytes)
+        case .announcement(let bytes, _): announced(bytes)
         case .certificate(let leaf, let issuer): received(leaf: leaf, issuer: issuer)
         case .tombstone(let bytes): report(.tombstone(bytes))
         case .refused(let reason): report(.refused(reason))

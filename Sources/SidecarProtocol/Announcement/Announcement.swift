@@ -87,15 +87,20 @@ package struct Announcement: Hashable, Sendable {
         }
     }
 
-    /// How long it holds from now on: its time to live, or less where its certificate ends before.
+    /// How long it holds from now on: what is left of its time to live, or less where its certificate ends
+    /// before.
+    ///
+    /// - Parameter age: what others held it for.
     package func life(
-        under certificate: Certificate, at now: WallTime, skew: MonotonicTime.Span = Limits.peerClockSkew
+        under certificate: Certificate, at now: WallTime, age: MonotonicTime.Span = .seconds(0),
+        skew: MonotonicTime.Span = Limits.peerClockSkew
     ) -> MonotonicTime.Span {
+        let left = timeToLive.milliseconds - min(age.milliseconds, timeToLive.milliseconds)
         let end = certificate.notAfter + skew
         guard now < end else { return .seconds(0) }
         let (rest, over) = end.milliseconds.subtractingReportingOverflow(now.milliseconds)
         // In milliseconds: a certificate of millennia has more nanoseconds than there are numbers.
-        return over ? timeToLive : .milliseconds(min(timeToLive.milliseconds, UInt64(rest)))
+        return .milliseconds(over ? left : min(left, UInt64(rest)))
     }
 
     /// Whether this one takes the place of `other`, of the same instance and topic.

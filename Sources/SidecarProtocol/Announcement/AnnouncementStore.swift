@@ -27,6 +27,13 @@ package struct AnnouncementStore: Sendable {
         /// As they came, and as they are relayed.
         package let bytes: [UInt8]
         package let expires: MonotonicTime
+        fileprivate let arrived: MonotonicTime
+        fileprivate let ageAtArrival: MonotonicTime.Span
+
+        /// How long it has been held, here and by those it came through.
+        package func age(at now: MonotonicTime) -> MonotonicTime.Span {
+            ageAtArrival + (now - arrived)
+        }
     }
 
     /// What outlives an instance's announcements.
@@ -48,7 +55,9 @@ package struct AnnouncementStore: Sendable {
     private struct Waiting: Sendable {
         let certificateHash: [UInt8]
         let bytes: [UInt8]
-        let until: MonotonicTime
+        let age: MonotonicTime.Span
+        let arrived: MonotonicTime
+        var until: MonotonicTime { arrived + Limits.nodeWaitingLife }
     }
 
     package enum Verdict: Equatable, Sendable {
@@ -91,6 +100,8 @@ package struct AnnouncementStore: Sendable {
     package func announcements(on topic: TopicID) -> [Entry] {
         entries[topic].map { Array($0.values) } ?? []
     }
+
+    package var allEntries: [Entry] { entries.values.flatMap(\.values) }
 
     package func entry(_ instance: InstanceID, on topic: TopicID) -> Entry? { entries[topic]?[instance] }
 
@@ -152,8 +163,11 @@ extension AnnouncementStore {
     }
 
     /// What waited for this certificate, to be handed to `accept` again.
-    package mutating func takeWaiting(for certificateHash: [UInt8]) -> [[UInt8]] {
-        let ready = waiting.filter { $0.certificateHash == certificateHash }.map(\.bytes)
+    package mutating func takeWaiting(
+        for certificateHash: [UInt8], at now: MonotonicTime
+    ) -> [(bytes: [UInt8], age: MonotonicTime.Span)] {
+        let ready = waiting.filter { $0.certificateHash == certificateHash }
+            .map { (bytes: $0.bytes, age: $0.age + (now - $0.arrived)) }
         waiting.removeAll { $0.certificateHash == certificateHash }
         return ready
     }
@@ -201,11 +215,15 @@ extension AnnouncementStore {
         return (announcement, chain)
     }
 
-    package mutating func accept(_ bytes: [UInt8], at now: Now) -> Verdict {
+    /// - Parameter age: for how long others have held it.
+    package mutating func accept(
+        _ bytes: [UInt8], age: MonotonicTime.Span = .seconds(0), at now: Now
+    ) -> Verdict {
         do {
             guard let (announcement, chain) = try check(bytes, at: now) else {
-                return wait(bytes, at: now)
+                return wait(bytes, age: age, at: now)
             }
+            guard age < announcement.timeToLive else { return .stale }
             let known = entries[announcement.topic]?[announcement.instance]
             if let known, !announcement.supersedes(known.announcement) { return .stale }
             guard known != nil || announcementCount < capacity.announcements else {
@@ -213,9 +231,10 @@ extension AnnouncementStore {
             }
             try remember(
                 announcement.instance, incarnation: announcement.incarnation, until: chain.leaf.notAfter)
-            let expires = now.monotonic + announcement.life(under: chain.leaf, at: now.wall)
+            let expires = now.monotonic + announcement.life(under: chain.leaf, at: now.wall, age: age)
             entries[announcement.topic, default: [:]][announcement.instance] = Entry(
-                announcement: announcement, bytes: bytes, expires: expires)
+                announcement: announcement, bytes: bytes, expires: expires, arrived: now.monotonic,
+                ageAtArrival: age)
             if known == nil { announcementCount += 1 }
             nextExpiry = min(nextExpiry ?? expires, expires)
             return .stored(announcement)
@@ -224,7 +243,7 @@ extension AnnouncementStore {
         }
     }
 
-    private mutating func wait(_ bytes: [UInt8], at now: Now) -> Verdict {
+    private mutating func wait(_ bytes: [UInt8], age: MonotonicTime.Span, at now: Now) -> Verdict {
         guard let announcement = try? Announcement(canonical: bytes) else { return .stale }
         guard waiting.count < capacity.waiting else {
             return .refused(
@@ -232,8 +251,8 @@ extension AnnouncementStore {
         }
         waiting.append(
             Waiting(
-                certificateHash: announcement.certificateHash, bytes: bytes,
-                until: now.monotonic + Limits.nodeWaitingLife))
+                certificateHash: announcement.certificateHash, bytes: bytes, age: age,
+                arrived: now.monotonic))
         return .waits(certificateHash: announcement.certificateHash)
     }
 

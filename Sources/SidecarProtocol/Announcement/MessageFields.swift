@@ -12,6 +12,9 @@ struct MessageFields {
         return (kind, MessageFields(items: Array(items.dropFirst())))
     }
 
+    /// How many there are; a version before or after this one may have others.
+    var count: Int { items.count }
+
     private func item(_ index: Int, _ name: String) throws(CBORError) -> CBOR {
         guard index < items.count else { throw .unexpected(field: name) }
         return items[index]

@@ -24,8 +24,9 @@ package enum ClientMessage: Hashable, Sendable {
 
 /// From the node to a client.
 package enum NodeMessage: Hashable, Sendable {
-    /// The announcement's own bytes; its certificate is asked for by hash.
-    case announcement([UInt8])
+    /// The announcement's own bytes; its certificate is asked for by hash. Between nodes also for how long
+    /// others have held it, of which its time to live is the less.
+    case announcement([UInt8], age: MonotonicTime.Span = .seconds(0))
     /// The chain that was asked for.
     case certificate(leaf: [UInt8], issuer: [UInt8])
     case tombstone([UInt8])
@@ -150,7 +151,8 @@ extension NodeMessage {
     package func encoded() -> [UInt8] {
         let items: [CBOR] =
             switch self {
-            case .announcement(let bytes): [.unsigned(1), .bytes(bytes)]
+            case .announcement(let bytes, let age):
+                [.unsigned(1), .bytes(bytes)] + (age.milliseconds == 0 ? [] : [.unsigned(age.milliseconds)])
             case .certificate(let leaf, let issuer): [.unsigned(2), .bytes(leaf), .bytes(issuer)]
             case .tombstone(let bytes): [.unsigned(3), .bytes(bytes)]
             case .refused(let reason): [.unsigned(4), .text(reason)]
@@ -169,8 +171,11 @@ extension NodeMessage {
         let (kind, fields) = try MessageFields.read(bytes, of: "node's message")
         switch kind {
         case 1:
+            let age = fields.count > 1 ? try fields.unsigned(1, "announcement's age") : 0
+            // Nothing lives longer, so that the rest says no more.
             self = .announcement(
-                try fields.bytes(0, "announcement", maximum: Limits.announcementBytesMaximum))
+                try fields.bytes(0, "announcement", maximum: Limits.announcementBytesMaximum),
+                age: .milliseconds(min(age, Limits.announcementLifeMaximum.milliseconds)))
         case 2:
             self = .certificate(
                 leaf: try fields.bytes(0, "leaf", maximum: Limits.certificateBytesMaximum),

@@ -2,23 +2,22 @@
 //
 // Theory of operation
 //
-//   A neighbour is told, when it comes, what this host's own instances announce, and every tombstone;
-//   then each change. What it says in turn is verified as if it came from this host, stored, handed to
-//   the subscribers here and relayed to the other neighbours: once, since what is known already, or
-//   older, goes no further. So a ring of nodes carries each announcement once along each connection.
+//   A neighbour is told, when it comes, all that is known: what this host's own instances announce, what
+//   was heard of others, and every tombstone; then each change. What it says in turn is verified as if it
+//   came from this host, stored, handed to the subscribers here and relayed to the other neighbours: once,
+//   since what is known already, or older, goes no further. So a ring of nodes carries each announcement
+//   once along each connection.
 //
-//   What was heard from others isn't told to those who come later: its time to live would begin anew
-//   with each of them, and an announcement could outlive its instance. They hear it when it's renewed.
+//   The time to live runs from where an announcement began, and not anew at each host: beside its own bytes,
+//   as they were signed, goes the age that it has reached. A node that says too little of it gains what it
+//   could have by holding the bytes back: until its certificate ends, at most.
 
 extension TopicTable {
-    mutating func neighbourCame(_ neighbour: Neighbour, effects: inout [Effect]) {
+    mutating func neighbourCame(_ neighbour: Neighbour, at now: Now, effects: inout [Effect]) {
         neighbours[neighbour] = []
         for burial in store?.burials ?? [] { tell(neighbour, burial, effects: &effects) }
-        for (instance, registration) in registrations {
-            for topic in registration.topics {
-                guard let entry = store?.entry(instance, on: topic) else { continue }
-                tell(neighbour, entry.announcement, entry.bytes, effects: &effects)
-            }
+        for entry in store?.allEntries ?? [] where now.monotonic < entry.expires {
+            tell(neighbour, entry, at: now, effects: &effects)
         }
     }
 
@@ -30,25 +29,27 @@ extension TopicTable {
         case .certificate(let leaf, let issuer):
             do {
                 let chain = try store!.admit(leaf: leaf, issuer: issuer, at: now)
-                for bytes in store!.takeWaiting(for: chain.leaf.hash) {
-                    accept(bytes, from: neighbour, at: now, effects: &effects)
+                for (bytes, age) in store!.takeWaiting(for: chain.leaf.hash, at: now.monotonic) {
+                    accept(bytes, age: age, from: neighbour, at: now, effects: &effects)
                 }
             } catch {
                 effects.append(.log(.warning, "another node's certificate is refused: \(error)"))
             }
-        case .announcement(let bytes): accept(bytes, from: neighbour, at: now, effects: &effects)
+        case .announcement(let bytes, let age):
+            accept(bytes, age: age, from: neighbour, at: now, effects: &effects)
         case .tombstone(let bytes): bury(bytes, from: neighbour, effects: &effects)
         case .refused, .status, .unknown: break
         }
     }
 
     private mutating func accept(
-        _ bytes: [UInt8], from neighbour: Neighbour, at now: Now, effects: inout [Effect]
+        _ bytes: [UInt8], age: MonotonicTime.Span, from neighbour: Neighbour, at now: Now,
+        effects: inout [Effect]
     ) {
-        switch store?.accept(bytes, at: now) {
+        switch store?.accept(bytes, age: age, at: now) {
         case .stored(let announcement)?:
             relay(announcement, bytes, except: nil, effects: &effects)
-            tellNeighbours(of: announcement, bytes, except: neighbour, effects: &effects)
+            tellNeighbours(of: announcement, except: neighbour, at: now, effects: &effects)
         case .refused(.buried)?, .refused(.replaced)?, .stale?, nil: break
         case .refused(let refusal)?:
             effects.append(.log(.warning, "another node's announcement is refused: \(refusal)"))
@@ -80,11 +81,12 @@ extension TopicTable {
     // MARK: Telling
 
     mutating func tellNeighbours(
-        of announcement: Announcement, _ bytes: [UInt8], except sender: Neighbour?,
+        of announcement: Announcement, except sender: Neighbour?, at now: Now,
         effects: inout [Effect]
     ) {
+        guard let entry = store?.entry(announcement.instance, on: announcement.topic) else { return }
         for neighbour in neighbours.keys where neighbour != sender {
-            tell(neighbour, announcement, bytes, effects: &effects)
+            tell(neighbour, entry, at: now, effects: &effects)
         }
     }
 
@@ -97,11 +99,12 @@ extension TopicTable {
     }
 
     private mutating func tell(
-        _ neighbour: Neighbour, _ announcement: Announcement, _ bytes: [UInt8], effects: inout [Effect]
+        _ neighbour: Neighbour, _ entry: AnnouncementStore.Entry, at now: Now, effects: inout [Effect]
     ) {
-        guard let chain = store?.chain(announcement.certificateHash) else { return }
-        tell(neighbour, chain.message, announcement.certificateHash, effects: &effects)
-        effects.append(.tell(neighbour, .announcement(bytes)))
+        let hash = entry.announcement.certificateHash
+        guard let chain = store?.chain(hash) else { return }
+        tell(neighbour, chain.message, hash, effects: &effects)
+        effects.append(.tell(neighbour, .announcement(entry.bytes, age: entry.age(at: now.monotonic))))
     }
 
     private mutating func tell(

@@ -62,7 +62,7 @@ extension TopicTable {
         }
         for (announcement, bytes) in stored {
             relay(announcement, bytes, except: client, effects: &effects)
-            tellNeighbours(of: announcement, bytes, except: nil, effects: &effects)
+            tellNeighbours(of: announcement, except: nil, at: now, effects: &effects)
         }
     }
 

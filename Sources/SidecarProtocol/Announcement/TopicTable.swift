@@ -108,7 +108,7 @@ package struct TopicTable: Sendable {
         case .processEnded(let client): processEnded(client, at: now, effects: &effects)
         case .trust(let bundle, let discoveryKey): trust(bundle, discoveryKey, effects: &effects)
         case .saved(let memories): store?.restore(memories, at: now)
-        case .neighbourCame(let neighbour): neighbourCame(neighbour, effects: &effects)
+        case .neighbourCame(let neighbour): neighbourCame(neighbour, at: now, effects: &effects)
         case .neighbourSaid(let neighbour, let message):
             neighbourSaid(message, neighbour, at: now, effects: &effects)
         case .neighbourLeft(let neighbour): neighbours[neighbour] = nil

@@ -26,6 +26,11 @@ package struct MonotonicTime: Hashable, Comparable, Sendable {
         package static func milliseconds(_ count: UInt64) -> Span { Span(nanoseconds: count * 1_000_000) }
         package static func seconds(_ count: UInt64) -> Span { Span(nanoseconds: count * 1_000_000_000) }
         package static func < (left: Span, right: Span) -> Bool { left.nanoseconds < right.nanoseconds }
+        /// Stops at the end of the scale.
+        package static func + (left: Span, right: Span) -> Span {
+            let (sum, over) = left.nanoseconds.addingReportingOverflow(right.nanoseconds)
+            return Span(nanoseconds: over ? .max : sum)
+        }
         package static func * (span: Span, factor: UInt64) -> Span {
             Span(nanoseconds: span.nanoseconds * factor)
         }

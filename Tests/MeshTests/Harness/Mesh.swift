@@ -199,7 +199,7 @@ final class Mesh: Sendable {
     }
 
     /// What its programs and sidecars said, for a test that fails.
-    private func tell() {
+    func tell() {
         var text = "---- what \(folder) was told\n"
         let logs = (try? FileManager.default.contentsOfDirectory(atPath: folder + "/log")) ?? []
         for name in logs.sorted() {

@@ -96,15 +96,66 @@ struct NeighbourTests {
         #expect(feed(&table, .neighbourSaid(there, said)).isEmpty, "what is buried stays buried")
     }
 
-    @Test("what was heard of others isn't told to those who come later, but its renewal is")
+    private func later(_ seconds: UInt64) -> Now {
+        let span = MonotonicTime.Span.seconds(seconds)
+        return Now(monotonic: now.monotonic + span, wall: now.wall + span)
+    }
+
+    @Test("who comes late is told what was heard of others too, with the age that it has reached")
     func secondHand() throws {
         var table = table([here])
+        let bytes = try announcement()
         _ = feed(&table, .neighbourSaid(here, chain))
-        _ = feed(&table, .neighbourSaid(here, .announcement(try announcement())))
-        #expect(feed(&table, .neighbourCame(there)).isEmpty)
-        let renewal = NodeMessage.announcement(try announcement(sequence: 2))
+        _ = feed(&table, .neighbourSaid(here, .announcement(bytes, age: .seconds(20))))
         #expect(
-            feed(&table, .neighbourSaid(here, renewal)) == [.tell(there, chain), .tell(there, renewal)])
+            feed(&table, .neighbourCame(there), at: later(30)) == [
+                .tell(there, chain), .tell(there, .announcement(bytes, age: .seconds(50))),
+            ])
+        let renewal = NodeMessage.announcement(try announcement(sequence: 2))
+        #expect(feed(&table, .neighbourSaid(here, renewal), at: later(40)) == [.tell(there, renewal)])
+    }
+
+    @Test("along a chain of hosts an announcement ends everywhere when its time to live does")
+    func chainOfHosts() throws {
+        var (second, third) = (table([here]), table([here]))
+        _ = feed(&second, .neighbourSaid(here, chain))
+        _ = feed(&second, .neighbourSaid(here, .announcement(try announcement())))
+        for case .tell(_, let message) in feed(&second, .neighbourCame(there), at: later(60)) {
+            _ = feed(&third, .neighbourSaid(here, message), at: later(60))
+        }
+        #expect(third.status.announcements == 1)
+        _ = feed(&third, .deadline, at: later(89))
+        #expect(third.status.announcements == 1)
+        _ = feed(&third, .deadline, at: later(90))
+        #expect(third.status.announcements == 0)
+        // Nobody who held it for longer can bring it back.
+        for case .tell(_, let message) in feed(&second, .neighbourCame(there), at: later(89)) {
+            _ = feed(&third, .neighbourSaid(here, message), at: later(90))
+        }
+        _ = feed(&third, .deadline, at: later(91))
+        #expect(third.status.announcements == 0)
+    }
+
+    @Test(
+        "an age as long as the time to live, or longer, is no announcement",
+        arguments: [MonotonicTime.Span.seconds(89), .seconds(90), MonotonicTime.Span(nanoseconds: .max)])
+    func tooOld(age: MonotonicTime.Span) throws {
+        var table = table([here, there])
+        _ = feed(&table, .neighbourSaid(here, chain))
+        let old = NodeMessage.announcement(try announcement(), age: age)
+        let read = try NodeMessage(canonical: old.encoded())
+        #expect(feed(&table, .neighbourSaid(here, read)).isEmpty == (age >= .seconds(90)))
+        #expect(table.status.announcements == (age >= .seconds(90) ? 0 : 1))
+    }
+
+    @Test("an announcement ages while it waits for its certificate")
+    func agesWaiting() throws {
+        var table = table([here])
+        _ = feed(&table, .neighbourSaid(here, .announcement(try announcement(), age: .seconds(70))))
+        _ = feed(&table, .neighbourSaid(here, chain), at: later(19))
+        #expect(table.status.announcements == 1)
+        _ = feed(&table, .deadline, at: later(20))
+        #expect(table.status.announcements == 0)
     }
 
     @Test("a flipped bit, a foreign chain and a missing one never reach a subscriber")

@@ -37,6 +37,21 @@ import Testing
         #expect(try NodeMessage(canonical: message.encoded()) == message)
     }
 
+    @Test("an announcement's age is read back, is zero where it isn't stated, and has a limit")
+    func age() throws {
+        let message = NodeMessage.announcement([1, 2], age: .seconds(3))
+        #expect(try NodeMessage(canonical: message.encoded()) == message)
+        let without = CBOR.array([.unsigned(1), .bytes([1, 2])]).encoded()
+        #expect(try NodeMessage(canonical: without) == .announcement([1, 2], age: .seconds(0)))
+        let most = Limits.announcementLifeMaximum
+        for stated in [most.milliseconds, most.milliseconds + 1, .max] {
+            let bytes = CBOR.array([.unsigned(1), .bytes([1, 2]), .unsigned(stated)]).encoded()
+            #expect(try NodeMessage(canonical: bytes) == .announcement([1, 2], age: most))
+        }
+        let wrong = CBOR.array([.unsigned(1), .bytes([1, 2]), .text("3")]).encoded()
+        #expect(throws: CBORError.self) { try NodeMessage(canonical: wrong) }
+    }
+
     @Test("a later version's fields at the end are left, a kind that isn't known is skipped")
     func later() throws {
         let longer = CBOR.array([.unsigned(7), .text("more")]).encoded()
