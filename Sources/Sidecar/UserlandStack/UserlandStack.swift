@@ -86,10 +86,11 @@ package final class UserlandStack {
         let wasBlocked = (tap.isBlocked, channel.isBlocked)
         if tap.isBlocked { tap.flush() }
         if channel.isBlocked { channel.flush() }
+        // Before libslirp reads its sockets: a reset comes before the end of the connection that it is of.
+        if readsCommands { takeCommands(slirp) }
         // Also with nothing ready: it moves libslirp's clock, by which it judges what comes next.
         slirp.serve(socketsToo: !tap.isBlocked)
         inject(slirp)
-        if readsCommands { takeCommands(slirp) }
         if readsFrames { takeFrames(slirp) }
         let now = Now.current().monotonic
         if let deadline = gate.nextDeadline, deadline <= now {
