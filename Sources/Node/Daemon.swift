@@ -54,6 +54,15 @@ enum Daemon {
             folder, sockets, watch: watch, logger: logger, issuerLog: issuerLog.reader, on: eventLoop)
         let configuration = NodeConfigurationFile.load(paths)
         eventLoop.execute { server.value.meet(configuration) }
+        attend(watch, server, issuer: issuer, on: eventLoop, logger)
+    }
+
+    /// Waits for signals and for the ends of processes, and hands them on.
+    private static func attend(
+        _ watch: ProcessWatch, _ server: NIOLoopBound<TopicServer>, issuer started: IssuerProcess,
+        on eventLoop: any EventLoop, _ logger: Logger
+    ) -> Never {
+        var issuer = started
         var restarts = IssuerRestarts()
         watch.run { event in
             switch event {

@@ -171,29 +171,6 @@ import Testing
         #expect(world.sidecars[web].bytesReceived > before)
     }
 
-    @Test("two that dial each other at once end with one session", arguments: 1...30)
-    func simultaneous(seed: UInt64) throws {
-        let world = World(seed: seed)
-        var first = Self.server(accepts: ["*"])
-        first.calls = [.init(target: Self.name("peer"), port: nil)]
-        var second = first
-        second = WorkloadConfiguration(workload: Self.name("peer"))
-        second.serves = [Self.port]
-        second.accepts = first.accepts
-        second.calls = [.init(target: Self.name("web"), port: nil)]
-        let web = world.launch(first)
-        let peer = world.launch(second)
-        let query = world.ask(web, "peer.mesh")
-        let answer = world.ask(peer, "web.mesh")
-        world.run(for: .seconds(10))
-        #expect(world.sidecars[web].answers[query] != nil && world.sidecars[peer].answers[answer] != nil)
-        #expect(world.sidecars[web].node.status.peers.filter { $0.state == "connected" }.count == 1)
-        #expect(world.sidecars[peer].node.status.peers.filter { $0.state == "connected" }.count == 1)
-        for call in world.sidecars[web].node.status.calls + world.sidecars[peer].node.status.calls {
-            #expect(call.state == "connected")
-        }
-    }
-
     @Test("the same seed gives the same trace, another seed another")
     func deterministic() throws {
         func run(_ seed: UInt64) throws -> String {

@@ -27,7 +27,7 @@ extension MeshNode {
     /// Takes a session that is there, or dials one, unless a dial is under way or backing off.
     mutating func connect(_ name: WorkloadName) {
         guard !isStopping, let callee = callees[name], callee.isWanted, callee.link == nil else { return }
-        if let link = links.first(where: { $0.value.peer?.workload == name })?.key {
+        if let link = links.first(where: { $0.value.peer?.workload == name && !$0.value.isRetired })?.key {
             return use(link, for: name)
         }
         guard credential != nil, timers[.redial(name)] == nil, let topic = callee.topic,

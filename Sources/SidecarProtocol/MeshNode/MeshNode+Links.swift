@@ -5,11 +5,8 @@ extension MeshNode {
         guard !isStopping, let workload = session.certificate.identity?.workload else {
             return drop(id, .untrusted)
         }
-        if let other = rival(of: id, session) {
-            let loser = loser(between: id, session, and: other)
-            if loser == id { return drop(id, .duplicate) }
-            close(loser, .duplicate)
-        }
+        let rival = rival(of: id, session)
+        if let rival, isAbandoned(rival) { close(rival, .duplicate) }
         var link = Link(phase: .established, establishedAt: now.monotonic)
         link.session = session
         link.peer = Authorizer.Peer(
@@ -19,29 +16,59 @@ extension MeshNode {
         timers.set(.lease(id), at: now.monotonic + Limits.lease)
         armExpiry(of: id)
         stateHead(on: id)
-        if let callee = callees[workload], callee.link == nil || callee.link == id {
+        log(.info, "session with \(workload) established")
+        if let rival, links[rival] != nil {
+            retire(loser(between: id, and: rival), inFavourOf: id, or: rival)
+        } else if let callee = callees[workload], callee.link == nil || callee.link == id {
             use(id, for: workload)
         }
-        log(.info, "session with \(workload) established")
     }
 
-    /// Another session with the same instance.
+    /// Another session with the same instance, that new flows use.
     private func rival(of id: LinkID, _ session: SessionPeer) -> LinkID? {
         links.first {
-            $0.key != id && $0.value.session?.certificate.instance == session.certificate.instance
+            $0.key != id && !$0.value.isRetired
+                && $0.value.session?.certificate.instance == session.certificate.instance
                 && $0.value.session?.certificate.identity == session.certificate.identity
         }?.key
     }
 
-    /// Of two sessions dialled at once, the one dialled by the lower static key stays. An older one
-    /// gives way in any case: its peer wouldn't have dialled while it still had it.
-    private func loser(between new: LinkID, _ session: SessionPeer, and old: LinkID) -> LinkID {
-        guard let other = links[old], let otherSession = other.session, let credential else { return new }
-        if now.monotonic - other.establishedAt > Limits.simultaneousDial { return old }
+    /// An older session gives way to a new one at once: its peer wouldn't have dialled while it had it.
+    private func isAbandoned(_ rival: LinkID) -> Bool {
+        guard let rival = links[rival] else { return false }
+        return now.monotonic - rival.establishedAt > Limits.simultaneousDial
+    }
+
+    /// Of two sessions dialled at once, the one dialled by the lower static key stays.
+    private func loser(between new: LinkID, and old: LinkID) -> LinkID {
+        guard let first = links[old]?.session, let second = links[new]?.session, let credential else {
+            return new
+        }
         func dialler(_ session: SessionPeer) -> [UInt8] {
             session.isInitiator ? credential.staticKey.publicKey.bytes : session.staticKey.bytes
         }
-        return dialler(otherSession).lexicographicallyPrecedes(dialler(session)) ? new : old
+        return dialler(first).lexicographicallyPrecedes(dialler(second)) ? new : old
+    }
+
+    /// Opens no more flows on `loser`. Those that it has go on, and the peer may open more until it has
+    /// seen the other session too; then, without flows, it is closed.
+    private mutating func retire(_ loser: LinkID, inFavourOf first: LinkID, or second: LinkID) {
+        let winner = loser == first ? second : first
+        links[loser]?.isRetired = true
+        timers.set(.retirement(loser), at: now.monotonic + Limits.simultaneousDial)
+        guard let name = links[winner]?.peer?.workload, let link = callees[name]?.link,
+            link == loser || link == winner
+        else { return }
+        // What the callee said on the loser holds until it speaks on the winner: listeners stay open.
+        use(winner, for: name)
+    }
+
+    mutating func retirementDue(_ id: LinkID) {
+        guard let link = links[id], link.isRetired else { return }
+        guard link.flows.isEmpty else {
+            return timers.set(.retirement(id), at: now.monotonic + Limits.simultaneousDial)
+        }
+        close(id, .duplicate)
     }
 
     /// Refuses a session before it is in use.
@@ -96,7 +123,9 @@ extension MeshNode {
         guard let link = links[id] else { return }
         for flow in link.flows.values.sorted() { cut(flow, reason, tellPeer: false) }
         links[id] = nil
-        for timer in [Timer.lease(id), .headDue(id), .peerExpiry(id)] { timers.remove(timer) }
+        for timer in [Timer.lease(id), .headDue(id), .peerExpiry(id), .retirement(id)] {
+            timers.remove(timer)
+        }
         for (name, callee) in callees where callee.link == id {
             callees[name]?.link = nil
             callees[name]?.verdicts = nil

@@ -62,6 +62,7 @@ package struct MeshNode {
         case headDue(LinkID)
         case lease(LinkID)
         case peerExpiry(LinkID)
+        case retirement(LinkID)
         case probe(ServicePort)
         case ownExpiry
         case renewal
@@ -148,6 +149,7 @@ package struct MeshNode {
             case .headDue(let link): stateHead(on: link)
             case .lease(let link): leaseEnded(link)
             case .peerExpiry, .ownExpiry: expiryReached()
+            case .retirement(let link): retirementDue(link)
             case .probe(let port): probeDue(port)
             case .renewal: renewalDue()
             case .announcement: register()
@@ -203,6 +205,8 @@ extension MeshNode {
         var session: SessionPeer?
         var peer: Authorizer.Peer?
         var establishedAt: MonotonicTime
+        /// Gave way to another session with the same instance; see `retire`.
+        var isRetired = false
         /// What the peer's `calls` name of us; nil until it says so.
         var interest: CallInterest?
         var sentVerdicts: Verdicts?
