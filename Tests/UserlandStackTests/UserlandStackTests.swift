@@ -95,6 +95,62 @@ struct UserlandStackTests {
         }
     }
 
+    @Test("thousands of connections that the peer ends come one after the other, and leave no socket")
+    func finished() throws {
+        let (world, sidecar) = try begin()
+        let count = Limits.stackFlowsMaximum + 2000
+        let before = world.run("stack_descriptors")
+        world.start("sequence 198.18.7.8 80 \(count)")
+        for _ in 0..<count {
+            _ = try #require(sidecar.question(.open))
+            let flow = try #require(sidecar.flow()).descriptor
+            flow.write("bye")
+            close(flow)
+        }
+        #expect(world.answer() == "\(count)")
+        #expect(world.isEventually("stack_descriptors", before))
+    }
+
+    @Test("connections out of the mesh that the server ends leave no socket either")
+    func finishedEgress() throws {
+        let (world, sidecar) = try begin("limited")
+        let server = IPv4Endpoint(Self.host.address, 7001)
+        sidecar.send(.allow(server, .tcp, until: nil))
+        let before = world.run("stack_descriptors")
+        // Only a few may be there at once.
+        #expect(world.run("sequence \(server.address) \(server.port) 50") == "50")
+        #expect(world.isEventually("stack_descriptors", before))
+    }
+
+    @Test("what the workload sent last is kept for a slow peer that has ended its own direction")
+    func finishedSlowly() throws {
+        let (world, sidecar) = try begin()
+        let flow = try open(world, sidecar, "a")
+        defer { close(flow) }
+        shutdown(flow, Int32(SHUT_WR))
+        #expect(world.run("hear a") == "end")
+        // More than the socket takes, and no more than libslirp holds besides.
+        let count = Self.socketCapacity + 60_000
+        #expect(world.run("send_zeros a \(count)") == "sent")
+        #expect(world.run("close a") == "closed")
+        #expect(world.isEventually("unacknowledged", "0"))
+        #expect(world.run("ping 198.18.0.1") == "pong")
+        #expect(flow.count(to: .max) == count)
+    }
+
+    /// How much a socket like libslirp's takes that nobody reads.
+    private static var socketCapacity: Int {
+        var ends: [Int32] = [-1, -1]
+        socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0, &ends)
+        defer { for end in ends { close(end) } }
+        var size: Int32 = 1 << 20
+        setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        let segment = [UInt8](repeating: 0, count: 16_384)
+        var total = 0
+        while case let count = write(ends[0], segment, segment.count), count > 0 { total += count }
+        return total
+    }
+
     @Test("a reset by the workload ends the descriptor in both directions")
     func workloadResets() throws {
         let (world, sidecar) = try begin()

@@ -3,9 +3,9 @@
     world.py SOCKET OWN [PROBE DATAPATH]
 
 The network namespace it finds itself in is the host: 203.0.113.5 and 10.99.0.1 are its addresses, with echo
-servers on port 7000 (TCP and UDP) and a server on 7001 that sends nothing and closes at the first byte. The
-workload's namespace is made beside it, with a TAP as its only way out. With PROBE, the userland stack is
-started in the host, and the test gets its end of the channel through SOCKET; without, it gets the TAP.
+servers on port 7000 (TCP and UDP) and a server on 7001 that says `bye` and closes at once. The workload's
+namespace is made beside it, with a TAP as its only way out. With PROBE, the userland stack is started in the
+host, and the test gets its end of the channel through SOCKET; without, it gets the TAP.
 
 Then commands are read from standard input, one a line, and carried out in the workload's namespace; each is
 answered by one line.
@@ -50,12 +50,21 @@ def echo_udp(server):
             stranger.sendto(b"stranger", sender)
 
 
+def bye_tcp(server):
+    while True:
+        connection, _ = server.accept()
+        connection.sendall(b"bye")
+        connection.close()
+
+
 def host():
     sh(f"ip link set lo up; ip addr add {HOST}/32 dev lo; ip addr add 10.99.0.1/32 dev lo")
     tcp = socket.create_server(("0.0.0.0", 7000), backlog=512)
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind(("0.0.0.0", 7000))
+    bye = socket.create_server(("0.0.0.0", 7001), backlog=512)
     threading.Thread(target=echo_tcp, args=(tcp,), daemon=True).start()
+    threading.Thread(target=bye_tcp, args=(bye,), daemon=True).start()
     threading.Thread(target=echo_udp, args=(udp,), daemon=True).start()
 
 
@@ -165,6 +174,28 @@ class Workload:
             except OSError as error:
                 errors[name(error)] = errors.get(name(error), 0) + 1
         return f"{opened} {sorted(errors.items())}"
+
+    def sequence(self, address, port, count):
+        """Opens one connection after the other, each until the server has ended it; says how many."""
+        for index in range(int(count)):
+            with socket.socket() as connection:
+                connection.settimeout(20)
+                try:
+                    connection.connect((address, int(port)))
+                    while connection.recv(100):
+                        pass
+                except OSError as error:
+                    return f"{index} {name(error)}"
+        return count
+
+    def unacknowledged(self):
+        """How many connections still wait for anything, be it for the acknowledgement of their end."""
+        with open("/proc/net/tcp") as file:
+            return str(sum(line.split()[3] != "06" for line in list(file)[1:]))
+
+    def stack_descriptors(self):
+        """How many descriptors the stack's process holds."""
+        return str(len(os.listdir(f"/proc/{self.stack}/fd")))
 
     def udp(self, address, port, text, count="1"):
         """Sends a datagram of `text`, `count` times over, and says what comes back."""

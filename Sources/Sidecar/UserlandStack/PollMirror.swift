@@ -58,11 +58,24 @@ final class PollMirror {
         }
     }
 
-    /// The descriptor is about to be closed, or has just been opened under a number used before.
-    func forget(_ descriptor: Int32) {
+    /// Whether libslirp has bytes to write into the socket, as it said in this round.
+    func hasToWrite(_ descriptor: Int32) -> Bool {
+        let index = Int(descriptor)
+        guard index >= 0, index < entries.count, entries[index].round == round else { return false }
+        return entries[index].wanted & PollMirror.write.asked != 0
+    }
+
+    private func forget(_ descriptor: Int32) {
+        let index = Int(descriptor)
+        if entries[index].asked != 0 { _ = mesh_epoll_want(epoll, descriptor, 0, 1) }
+        entries[index].asked = 0
+        entries[index].events = 0
+    }
+
+    /// The descriptor is about to be closed: the kernel forgets it by itself.
+    func willClose(_ descriptor: Int32) {
         let index = Int(descriptor)
         guard index >= 0, index < entries.count else { return }
-        if entries[index].asked != 0 { _ = mesh_epoll_want(epoll, descriptor, 0, 1) }
         entries[index].asked = 0
         entries[index].events = 0
     }

@@ -70,13 +70,17 @@ final class SlirpStack {
     }
 
     /// Tells the mirror what to wait for. Returns how long at most, in milliseconds.
-    func prepareToWait() -> UInt32 {
+    ///
+    /// - Parameter change: what may be done while the mirror knows anew what each socket waits for, and the
+    ///   kernel hasn't been told yet of those that wait for nothing.
+    func prepareToWait(_ change: () -> Void) -> UInt32 {
         poll.beginRound()
         var timeout = UInt32.max
         slirp_pollfds_fill(
             slirp, &timeout,
             { descriptor, events, opaque in Context.of(opaque).poll.want(descriptor, events) },
             context.toOpaque())
+        change()
         poll.endRound()
         return timeout
     }
@@ -110,13 +114,12 @@ final class SlirpStack {
         table.timer_mod = { _, _, _ in }
         table.register_poll_fd = { descriptor, opaque in
             guard descriptor >= 0 else { return }
-            Context.of(opaque).poll.forget(descriptor)
             SlirpStack.raiseSendBuffer(descriptor)
             Context.of(opaque).delegate.slirpOpened(descriptor)
         }
         table.unregister_poll_fd = { descriptor, opaque in
             guard descriptor >= 0 else { return }
-            Context.of(opaque).poll.forget(descriptor)
+            Context.of(opaque).poll.willClose(descriptor)
             Context.of(opaque).delegate.slirpWillClose(descriptor)
         }
         table.notify = { _ in }

@@ -30,6 +30,9 @@ package final class UserlandStack {
     private var slirp: SlirpStack?
     /// What each of libslirp's sockets is of.
     private var flows: [Int32: StackFlow] = [:]
+    private var sockets: [StackFlow: Int32] = [:]
+    /// Finished connections of which libslirp had bytes to write when it was looked last.
+    private var unwritten: [StackFlow] = []
     /// The flow whose frame libslirp is being given, and whether it has opened a socket meanwhile.
     private var current: (flow: StackFlow?, hasOpened: Bool) = (nil, false)
     /// Frames that libslirp gets once it has returned from the call that asked for them.
@@ -71,7 +74,7 @@ package final class UserlandStack {
     }
 
     private func round(_ slirp: SlirpStack) {
-        let patience = slirp.prepareToWait()
+        let patience = slirp.prepareToWait { release(slirp) }
         let count = mesh_epoll_ready(epoll, &ready, Int32(ready.count), timeout(patience))
         var readsFrames = false
         var readsCommands = false
@@ -200,6 +203,21 @@ package final class UserlandStack {
         current.flow = nil
     }
 
+    /// Frees what libslirp holds of finished connections, once it has written what the workload sent.
+    private func release(_ slirp: SlirpStack) {
+        let finished = unwritten + gate.takeFinished()
+        guard !finished.isEmpty else { return }
+        unwritten.removeAll()
+        for flow in finished {
+            guard let descriptor = sockets[flow] else { continue }
+            if slirp.poll.hasToWrite(descriptor) {
+                unwritten.append(flow)
+            } else if let frame = gate.release(flow) {
+                give(frame, to: slirp, flow: nil)
+            }
+        }
+    }
+
     /// Resets for libslirp that its own frames called for.
     private func inject(_ slirp: SlirpStack) {
         while let frame = injections.popLast() { give(frame, to: slirp, flow: nil) }
@@ -280,7 +298,10 @@ extension UserlandStack: SlirpDelegate {
     }
 
     func slirpOpened(_ descriptor: Int32) {
-        flows[descriptor] = current.flow
+        if let flow = current.flow {
+            flows[descriptor] = flow
+            sockets[flow] = descriptor
+        }
         current.hasOpened = true
         var effects: [StackGate.Effect] = []
         let question = gate.registered(current.flow, at: Now.current().monotonic, effects: &effects)
@@ -291,6 +312,7 @@ extension UserlandStack: SlirpDelegate {
 
     func slirpWillClose(_ descriptor: Int32) {
         let flow = flows.removeValue(forKey: descriptor)
+        if let flow, sockets[flow] == descriptor { sockets[flow] = nil }
         var effects: [StackGate.Effect] = []
         gate.unregistered(flow, at: Now.current().monotonic, effects: &effects)
         for case .report(let report) in effects { self.report(report) }

@@ -93,14 +93,14 @@ extension StackGate {
                 return report(refusal, of: flow, at: now, effects: &effects)
             }
             egress[flow]?.sent &+= UInt64(segment.dataCount)
-            egress[flow]?.numbers.workloadNext = segment.sequence &+ segment.sequenceCount
+            if egress[flow]?.numbers.workloadSent(segment) == true { finished.append(flow) }
             egress[flow]?.lastAt = now
             return effects.append(.input(flow))
         }
         guard segment.isOpening else { return refuse(segment, packet, effects: &effects) }
         guard let refusal = refusal(of: flow, at: now) else {
             open(flow, at: now, effects: &effects)
-            egress[flow]?.numbers.workloadNext = segment.sequence &+ segment.sequenceCount
+            _ = egress[flow]?.numbers.workloadSent(segment)
             return effects.append(.open(flow))
         }
         if mayBeAllowedNow(refusal) { return effects.append(.hearSidecar) }
@@ -245,7 +245,7 @@ extension StackGate {
         guard let state = egress[flow] else { return .pass }
         guard !state.isRevoked else { return resetInstead(of: segment, flow) }
         egress[flow]?.received &+= UInt64(segment.dataCount)
-        egress[flow]?.numbers.stackNext = segment.sequence &+ segment.sequenceCount
+        if egress[flow]?.numbers.stackSent(segment) == true { finished.append(flow) }
         egress[flow]?.lastAt = now
         return .pass
     }

@@ -10,12 +10,6 @@ struct HeldSegment: Sendable {
     var since: MonotonicTime
 }
 
-/// The sequence numbers after the last byte of either direction, where a reset must stand.
-struct SequenceNumbers: Sendable {
-    var workloadNext: UInt32 = 0
-    var stackNext: UInt32 = 0
-}
-
 /// A connection that was let in.
 struct Opening: Sendable {
     var id: StackQuestionID
@@ -63,15 +57,16 @@ extension StackGate {
     private mutating func receiveVirtual(
         _ segment: TCPSegment, _ packet: IPv4Packet, of flow: StackFlow, effects: inout [Effect]
     ) {
-        if connections[flow]?.isReset == true { return refuse(segment, packet, effects: &effects) }
+        if let index = connections.index(forKey: flow) {
+            guard !connections.values[index].isReset else {
+                return refuse(segment, packet, effects: &effects)
+            }
+            if connections.values[index].numbers.workloadSent(segment) { finished.append(flow) }
+            return effects.append(.input(flow))
+        }
         // libslirp resets what it doesn't know; but while a segment is held it must not see the rest.
         guard held[flow] == nil else { return }
-        let next = segment.sequence &+ segment.sequenceCount
-        if connections[flow] != nil {
-            connections[flow]?.numbers.workloadNext = next
-        } else {
-            openings[flow]?.numbers.workloadNext = next
-        }
+        _ = openings[flow]?.numbers.workloadSent(segment)
         effects.append(.input(flow))
     }
 
@@ -177,16 +172,13 @@ extension StackGate {
         let flow = StackFlow(
             .tcp, sourcePort: segment.destinationPort,
             destination: IPv4Endpoint(source, segment.sourcePort))
-        let next = segment.sequence &+ segment.sequenceCount
-        guard let connection = connections[flow] else {
-            openings[flow]?.numbers.stackNext = next
+        guard let index = connections.index(forKey: flow) else {
+            _ = openings[flow]?.numbers.stackSent(segment)
             return .pass
         }
-        guard connection.isReset else {
-            connections[flow]?.numbers.stackNext = next
-            return .pass
-        }
-        return resetInstead(of: segment, flow)
+        guard !connections.values[index].isReset else { return resetInstead(of: segment, flow) }
+        if connections.values[index].numbers.stackSent(segment) { finished.append(flow) }
+        return .pass
     }
 
     /// libslirp still speaks for a flow that is over.

@@ -97,6 +97,8 @@ package struct StackGate: Sendable {
     /// Those that libslirp has connected to our socket.
     var connections: [StackFlow: Connection] = [:]
     var forwards: Set<IPv4Endpoint> = []
+    /// Connections of either kind that have ended, and that libslirp may still hold.
+    var finished: [StackFlow] = []
     var fragments = FragmentAssembler()
 
     // Egress.
