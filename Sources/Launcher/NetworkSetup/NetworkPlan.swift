@@ -85,11 +85,6 @@ package struct NetworkPlan: Equatable, Sendable {
                         destination: NetworkPlan.virtualAddresses, gateway: NetworkPlan.meshGateway,
                         device: NetworkPlan.workloadDevice, source: own)))
         }
-        add(
-            .workload,
-            .route(
-                Route(
-                    destination: NetworkPlan.localHalf, device: "lo", isLocal: true, isInMainTable: false)))
         if hasTAP {
             add(.workload, .mtu(NetworkPlan.tapDevice, NetworkPlan.tapMTU))
             add(.workload, .address(ownPrefix, NetworkPlan.tapDevice))
@@ -103,6 +98,14 @@ package struct NetworkPlan: Equatable, Sendable {
                         destination: IPv4Prefix(0, 0), gateway: NetworkPlan.stackGateway,
                         device: NetworkPlan.tapDevice, source: own)))
         }
+        // Last, since the kernel wants its source to be there. Without one, a program's datagrams to a peer's
+        // local half would come from that very address, and not from where the peer's datagrams went.
+        add(
+            .workload,
+            .route(
+                Route(
+                    destination: NetworkPlan.localHalf, device: "lo", source: own, isLocal: true,
+                    isInMainTable: false)))
         self.steps = steps
     }
 

@@ -36,6 +36,11 @@ extension Driver: DatagramOwner {
     }
 
     func sendPortUnreachable(source: Endpoint, destination: Endpoint) {
+        // There the workload's datagrams come through its TAP, and not through M.
+        if network?.datapath == .slirp {
+            stack?.refuse(datagramFrom: source, to: destination)
+            return
+        }
         guard let message = PortUnreachable(source: source, destination: destination) else { return }
         if icmpSocket < 0 {
             do {

@@ -20,9 +20,10 @@ struct NetworkPlanTests {
                 "M local 198.18.0.0/16 dev lo", "W 198.18.42.7/32 on w0", "W w0 up",
                 "W 169.254.77.1/32 dev w0 src 198.18.42.7",
                 "W 198.18.0.0/16 via 169.254.77.1 onlink dev w0 src 198.18.42.7",
-                "W local 198.19.0.0/16 dev lo", "W tap0 mtu 16384", "W 198.18.42.7/32 on tap0", "W tap0 up",
+                "W tap0 mtu 16384", "W 198.18.42.7/32 on tap0", "W tap0 up",
                 "W 198.18.0.1/32 dev tap0 src 198.18.42.7",
                 "W 0.0.0.0/0 via 198.18.0.1 onlink dev tap0 src 198.18.42.7",
+                "W local 198.19.0.0/16 dev lo src 198.18.42.7",
             ])
     }
 
@@ -47,9 +48,10 @@ struct NetworkPlanTests {
     func slirp() {
         #expect(
             lines(.slirp, hasTAP: true) == [
-                "W lo up", "W local 198.19.0.0/16 dev lo", "W tap0 mtu 16384", "W 198.18.42.7/32 on tap0",
-                "W tap0 up", "W 198.18.0.1/32 dev tap0 src 198.18.42.7",
+                "W lo up", "W tap0 mtu 16384", "W 198.18.42.7/32 on tap0", "W tap0 up",
+                "W 198.18.0.1/32 dev tap0 src 198.18.42.7",
                 "W 0.0.0.0/0 via 198.18.0.1 onlink dev tap0 src 198.18.42.7",
+                "W local 198.19.0.0/16 dev lo src 198.18.42.7",
             ])
     }
 
