@@ -49,14 +49,6 @@ struct Running: Sendable {
         }
     }
 
-    private func mustRunMeanwhile(_ condition: () async throws -> Bool) async throws -> Bool {
-        if try await condition() { return true }
-        if let ending = process.ended, try await !condition() {
-            throw HarnessError("\(name) ended with \(ending); it said: \(output)\(error)")
-        }
-        return false
-    }
-
     private func mustRun(_ condition: () throws -> Bool) throws -> Bool {
         if try condition() { return true }
         if let ending = process.ended, try !condition() {

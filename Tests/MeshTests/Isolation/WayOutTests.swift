@@ -60,6 +60,20 @@ struct WayOutTests {
         }
     }
 
+    @Test("a name that leads to the host itself opens no way to it", arguments: Setting.pairs)
+    func privateNames(_ setting: Setting) async throws {
+        try await Mesh.with(setting) { mesh in
+            let host = try HostListener()
+            let name = ProcessInfo.processInfo.hostName
+            let words = try mesh.python("tries", WayOutTests.tries)
+            let outcome = try await mesh.run(
+                "w", options: ["--egress", "localhost:\(host.port)", "--egress", "\(name):\(host.port)"],
+                command: words + ["localhost", "\(host.port)", name, "\(host.port)"])
+            #expect(outcome.output == "localhost refused\n\(name) refused\n", "\(outcome)")
+            #expect(host.callerCount == 0)
+        }
+    }
+
     @Test("the host's abstract sockets are out of reach", arguments: Setting.onVeth)
     func abstractSockets(_ setting: Setting) async throws {
         try await Mesh.with(setting) { mesh in

@@ -117,8 +117,8 @@ enum Postgres {
         mesh.person.uid == 0 ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : []
     }
 
-    /// A new cluster, behind its sidecar as `db`, which lets the mesh's addresses in without a password.
-    static func start(_ mesh: Mesh) async throws -> Running {
+    /// A new cluster's folder, which lets the mesh's addresses in without a password.
+    static func makeCluster(_ mesh: Mesh) async throws -> String {
         try Skip.unlessInstalled("\(folder)/initdb", "\(folder)/psql")
         let data = mesh.makeFolder("data", mode: 0o700)
         if mesh.person.uid == 0 {
@@ -135,11 +135,18 @@ enum Postgres {
         try access.truncate(atOffset: 0)
         try access.write(contentsOf: Data("host all all 198.18.0.0/15 trust\n".utf8))
         try access.close()
+        return data
+    }
+
+    static func server(_ data: String) -> [String] {
+        ["\(folder)/postgres", "-D", data, "-k", "", "-c", "listen_addresses=*", "-c", "fsync=off"]
+    }
+
+    /// A server on a new cluster, behind its sidecar as `db`.
+    static func start(_ mesh: Mesh) async throws -> Running {
+        let data = try await makeCluster(mesh)
         return try mesh.launch(
-            "db", serves: ["5432"], accepts: ["client"],
-            command: become(mesh) + [
-                "\(folder)/postgres", "-D", data, "-k", "", "-c", "listen_addresses=*", "-c", "fsync=off",
-            ])
+            "db", serves: ["5432"], accepts: ["client"], command: become(mesh) + server(data))
     }
 }
 
