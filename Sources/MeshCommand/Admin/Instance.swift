@@ -37,7 +37,8 @@ struct Instance {
 }
 
 extension Instance {
-    /// Every instance that runs, by workload and then by id. Folders of ended ones are passed over.
+    /// Every instance that runs, by workload and then by id. Folders of ended ones are passed over. Root
+    /// sees those too that its launcher has started for other users.
     static func all(in paths: MeshPaths) throws(Complaint) -> [Instance] {
         let folder = paths.instancesFolder
         if access(folder, R_OK | X_OK) != 0, errno != ENOENT {
@@ -45,7 +46,8 @@ extension Instance {
                 "the instances in \(folder) can't be read: \(errorText(errno))",
                 fix: "run this as the user whose mesh it is")
         }
-        let folders = entries(of: folder).map { folder + "/" + $0 }
+        var folders = entries(of: folder).map { folder + "/" + $0 }
+        if geteuid() == 0 { folders += ofOtherUsers(paths) }
         let answers = AdminClient.ask(
             folders.map { ($0 + "/" + MeshPaths.adminSocketName, AdminRequest.get("/status")) })
         var instances: [Instance] = []
@@ -56,6 +58,26 @@ extension Instance {
             instances.append(Instance(folder: folder, status: status))
         }
         return instances.sorted { ($0.workload, $0.shortID) < ($1.workload, $1.shortID) }
+    }
+
+    /// Folders of instances that were started with `user: NAME`. They are their users' own, who may put
+    /// there what they like: nothing is followed out of them.
+    private static func ofOtherUsers(_ paths: MeshPaths) -> [String] {
+        let top = paths.runtime + "/user"
+        return entries(of: top).flatMap { user -> [String] in
+            guard let owner = uid_t(user) else { return [] }
+            let instances = "\(top)/\(user)/instances"
+            return entries(of: instances).map { instances + "/" + $0 }.filter { folder in
+                let socket = folder + "/" + MeshPaths.adminSocketName
+                return isOwn(instances, S_IFDIR, owner) && isOwn(folder, S_IFDIR, owner)
+                    && isOwn(socket, S_IFSOCK, owner)
+            }
+        }
+    }
+
+    private static func isOwn(_ path: String, _ kind: mode_t, _ owner: uid_t) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == kind && status.st_uid == owner
     }
 
     /// The instances of one workload: `name`, `namespace/name`, or the beginning of an instance's id.

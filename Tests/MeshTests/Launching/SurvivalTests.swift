@@ -66,6 +66,88 @@ struct SurvivalTests {
         }
     }
 
+    @Test(
+        "a killed issuer's successor renews, keeps names, and serves new launches",
+        arguments: Setting.pairs)
+    func issuerKilled(_ setting: Setting) async throws {
+        try await Mesh.with(setting) { mesh in
+            try Nginx.write(mesh, name: "web", port: 8080)
+            // Certificates of six seconds, so that each is renewed after three.
+            let web = try mesh.launch(
+                "web", serves: ["8080"], accepts: ["client", "late"],
+                environment: ["MESH_LEAF_SECONDS": "6"], command: Nginx.command(mesh, "web"))
+            try await web.listens(on: 8080)
+            let client = try mesh.launch(
+                "client", calls: ["web"],
+                command: ["curl", "-sS", "-o", "/dev/null", "http://web.mesh:8080/long"])
+            try await eventually("a download that moves") { try await web.bytesSent(to: "client") > 0 }
+            let node = try #require(mesh.nodeProcess())
+            for _ in 0..<2 {
+                let issuer = try #require(Processes.children(of: node).first)
+                kill(pid_t(issuer), SIGKILL)
+                try await eventually("another issuer") {
+                    Processes.children(of: node).contains { $0 != issuer }
+                }
+                for running in [web, client] {
+                    let serial = try await running.serial()
+                    try await eventually("a new certificate of \(running.name)") {
+                        try await running.serial() != serial
+                    }
+                }
+            }
+            let late = try await mesh.run("late", calls: ["web"], command: Curl.page("http://web.mesh:8080/"))
+            #expect(late.line == "the page of web", "\(late)")
+            let rival = try await mesh.run("web", serves: ["8080"], accepts: ["*"], command: ["true"])
+            #expect(rival.ending == .exited(125) && rival.error.contains("--join"), "\(rival)")
+            let count = try await web.bytesSent(to: "client")
+            try await eventually("more bytes of the flow that was there") {
+                try await web.bytesSent(to: "client") > count
+            }
+            #expect(client.process.ended == nil)
+        }
+    }
+
+    @Test("a killed issuer's successor knows which names root's launcher gave to another user")
+    func grantKept() async throws {
+        try await Mesh.with(Setting(.veth, .root)) { mesh in
+            guard let person = Person.ordinary else { try Skip.now("there is no ordinary user") }
+            let system = try await SystemMesh(mesh)
+            let serve = try mesh.python("serve", SurvivalTests.server)
+            let web = try system.start(
+                ["mesh-launch", "--name", "web", "--user", person.name, "--serve", "8080"]
+                    + ["--accept", "client", "--"] + serve, as: "web")
+            let serial = try await awaited("web's certificate: \(web.error)") {
+                try await system.serial(of: "web")
+            }
+            let node = try #require(mesh.nodeProcess())
+            let issuer = try #require(Processes.children(of: node).first)
+            kill(pid_t(issuer), SIGKILL)
+            let renewed = try await awaited("a new certificate: \(web.error)") {
+                try await system.serial(of: "web").flatMap { $0 == serial ? nil : $0 }
+            }
+            #expect(renewed != serial)
+            let page = try await system.start(
+                ["mesh-launch", "--name", "client", "--call", "web", "--"]
+                    + Curl.page("http://web.mesh:8080/"),
+                as: "client"
+            ).outcome()
+            #expect(page.line == "of \(person.uid)", "\(page)")
+            try await web.end()
+            try await system.end()
+        }
+    }
+
+    /// Says who it runs as.
+    private static let server = """
+        import http.server, os
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"of %d\\n" % os.getuid())
+        http.server.HTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+        """
+
     @Test("a second start of a name with another configuration needs --join", arguments: Setting.one)
     func names(_ setting: Setting) async throws {
         try await Mesh.with(setting) { mesh in
@@ -120,6 +202,46 @@ struct SurvivalTests {
 extension Running {
     /// How many pages its loop has had.
     fileprivate var pages: Int { output.components(separatedBy: "one more").count - 1 }
+}
+
+extension Running {
+    /// Of its certificate; a renewal has another.
+    fileprivate func serial() async throws -> String {
+        try await status()["certificate"]["serial"].description
+    }
+}
+
+/// Root's own mesh, at /run/mesh, in a mount namespace in which nothing else is there.
+private struct SystemMesh {
+    private let mesh: Mesh
+    private let holder: Running
+
+    init(_ mesh: Mesh) async throws {
+        self.mesh = mesh
+        holder = try mesh.start(
+            [
+                "unshare", "--mount", "--propagation", "private", "sh", "-c",
+                "mount -t tmpfs -o mode=755 mesh-test /run && echo made && exec sleep 600",
+            ], as: "holder")
+        try await holder.says("made")
+    }
+
+    func start(_ words: [String], as name: String) throws -> Running {
+        try mesh.start(
+            ["nsenter", "--mount", "--wdns=/", "--target", "\(holder.process.pid)"] + words, as: name,
+            environment: ["MESH_RUNTIME_DIR": "", "MESH_LEAF_SECONDS": "6"])
+    }
+
+    func serial(of workload: String) async throws -> String? {
+        let outcome = try await start(["mesh", "status", workload, "--json"], as: "mesh").outcome()
+        guard outcome.isSuccess else { return nil }
+        return try JSON(parsing: outcome.output)["instances"].list.first?["certificate"]["serial"].description
+    }
+
+    func end() async throws {
+        _ = try await start(["mesh", "node", "stop"], as: "mesh").outcome()
+        try await holder.end()
+    }
 }
 
 extension Mesh {
