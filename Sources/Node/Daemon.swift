@@ -35,7 +35,7 @@ enum Daemon {
     /// Returns only by an error: the process ends where it decides to.
     private static func serve(_ folder: RuntimeFolder, isForeground: Bool) throws(FileError) {
         let paths = folder.paths
-        let watch = try ProcessWatch()
+        let watch = try ProcessWatch(signals: [SIGTERM, SIGINT, SIGHUP])
         let sockets = NodeSockets(
             topics: try folder.listen(at: paths.topicsSocket),
             issuer: try folder.listen(at: paths.issuerSocket))
@@ -54,18 +54,25 @@ enum Daemon {
             folder, sockets, watch: watch, logger: logger, issuerLog: issuerLog.reader, on: eventLoop)
         let configuration = NodeConfigurationFile.load(paths)
         eventLoop.execute { server.value.meet(configuration) }
-        attend(watch, server, issuer: issuer, on: eventLoop, logger)
+        attend(watch, server, issuer: issuer, paths, on: eventLoop, logger)
     }
 
     /// Waits for signals and for the ends of processes, and hands them on.
     private static func attend(
         _ watch: ProcessWatch, _ server: NIOLoopBound<TopicServer>, issuer started: IssuerProcess,
-        on eventLoop: any EventLoop, _ logger: Logger
+        _ paths: MeshPaths, on eventLoop: any EventLoop, _ logger: Logger
     ) -> Never {
         var issuer = started
+        let reload = {
+            // Whoever asks from here on may have changed the file since, and waits for the next turn.
+            eventLoop.execute { server.value.beginReload() }
+            let configuration = NodeConfigurationFile.load(paths)
+            eventLoop.execute { server.value.reload(configuration) }
+        }
         var restarts = IssuerRestarts()
         watch.run { event in
             switch event {
+            case .signal(SIGHUP): reload()
             case .signal: eventLoop.execute { server.value.stop("signal") }
             case .ended(let token) where token == issuer.token:
                 logger.error("issuer ended with status \(issuer.reap()); it is started again")

@@ -54,6 +54,16 @@ package enum Limits {
 
     /// From the first byte, or the connection, to an established session.
     package static let handshakeSpan = MonotonicTime.Span.seconds(10)
+    /// Connections to one listener that have sent nothing yet: all of them, and of one source.
+    package static let silentConnectionsMaximum = 64
+    package static let silentConnectionsOfOneSourceMaximum = 16
+    /// Those beyond their first flight, and not established.
+    package static let handshakesMaximum = 256
+    /// Connections that one source may open at once, and each second after those.
+    package static let handshakesBurst = 256
+    package static let handshakesPerSecond: UInt64 = 64
+    /// Sources of which that is counted.
+    package static let handshakeSourcesMaximum = 1_024
     /// Messages 2 and 3 of a handshake; a leaf and its chain have room several times over.
     package static let handshakeMessageBytesMaximum = 8_192
     /// Replaced static keys that still answer. A leaf lives twice as long as it stays the newest.

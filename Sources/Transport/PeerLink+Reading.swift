@@ -108,6 +108,7 @@ extension PeerLink: ChannelInboundHandler {
             }
         }
         if let failure { throw failure }
+        if phase == .handshaking, session?.hasFirstFlight == true { delegate?.linkGreeted(self) }
         try readFrames(from: base, at: now)
     }
 

@@ -26,6 +26,8 @@ import NIOPosix
 import SidecarProtocol
 
 package protocol PeerLinkDelegate: AnyObject {
+    /// Who connected knows this sidecar's key: its first flight is there. Needn't be implemented.
+    func linkGreeted(_ link: PeerLink)
     func linkEstablished(_ link: PeerLink, _ peer: SessionPeer)
     /// The peer has proved itself anew, with a new certificate or just new keys.
     func linkRenewed(_ link: PeerLink, _ peer: SessionPeer)
@@ -37,6 +39,10 @@ package protocol PeerLinkDelegate: AnyObject {
     /// Once a link, and the last call: the link is gone, or couldn't be had. Never from inside a call to
     /// the link. All streams' ends have been reset before.
     func linkClosed(_ link: PeerLink, _ reason: CloseReason, detail: String)
+}
+
+extension PeerLinkDelegate {
+    package func linkGreeted(_ link: PeerLink) {}
 }
 
 /// The workload's side of a stream: a local socket.

@@ -2,6 +2,6 @@ import ArgumentParser
 
 struct NodeNoun: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "node", abstract: "See and end mesh-node, which runs on demand.",
-        subcommands: [NodeStatusVerb.self, NodeStop.self])
+        commandName: "node", abstract: "See, change and end mesh-node, which runs on demand.",
+        subcommands: [NodeStatusVerb.self, NodeReload.self, NodeStop.self])
 }

@@ -6,6 +6,8 @@ import Transport
 
 /// Called on the event loop.
 protocol NeighbourLinkDelegate: AnyObject {
+    /// Who connected knows the domain's discovery key.
+    func greeted(_ link: NeighbourLink)
     func established(_ link: NeighbourLink)
     func received(_ message: NodeMessage, from link: NeighbourLink)
     /// Once for each link, with the reason for the log.
@@ -24,6 +26,8 @@ final class NeighbourLink: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var timer: Scheduled<Void>?
     private var reason = "closed by the other node"
+    /// Also before there is a connection, which is closed when it comes then.
+    private var isClosing = false
     private(set) var wasEstablished = false
 
     init(
@@ -52,6 +56,7 @@ final class NeighbourLink: ChannelInboundHandler {
 
     func close(_ reason: String) {
         self.reason = reason
+        isClosing = true
         context?.close(promise: nil)
     }
 
@@ -59,6 +64,7 @@ final class NeighbourLink: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
+        guard !isClosing else { return context.close(promise: nil) }
         attempt { _ throws(SessionError) in }
     }
 
@@ -66,6 +72,7 @@ final class NeighbourLink: ChannelInboundHandler {
         let bytes = Array(unwrapInboundIn(data).readableBytesView)
         var messages: [NodeMessage] = []
         attempt { now throws(SessionError) in messages = try session.receive(bytes, at: now) }
+        if session.hasFirstFlight { delegate?.greeted(self) }
         if session.isEstablished, !wasEstablished {
             wasEstablished = true
             delegate?.established(self)

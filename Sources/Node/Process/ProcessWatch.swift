@@ -37,11 +37,11 @@ final class ProcessWatch: Sendable {
     private let signals: Int32
     private let state = Mutex(State())
 
-    /// Blocks SIGTERM and SIGINT for the whole process; call it before any thread is started.
-    init() throws(FileError) {
+    /// Blocks the signals for the whole process; call it before any thread is started.
+    init(signals wanted: [Int32] = [SIGTERM, SIGINT]) throws(FileError) {
         var set = sigset_t()
         sigemptyset(&set)
-        for signal in [SIGTERM, SIGINT] { sigaddset(&set, signal) }
+        for signal in wanted { sigaddset(&set, signal) }
         pthread_sigmask(SIG_BLOCK, &set, nil)
         signals = mesh_signal_descriptor(&set)
         guard signals >= 0 else { throw FileError("signalfd", call: "signalfd") }

@@ -28,6 +28,8 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
     private var folders: InstanceFolders
     private var neighbours: Neighbours?
     private var configurationProblem = ""
+    private var askingForReload: [TopicTable.Client] = []
+    private var waitingForReload: [TopicTable.Client] = []
     private var trustStamp: [DomainFiles.Stamp] = []
     private var deadline: (time: MonotonicTime, timer: Scheduled<Void>)?
     private var idleTimer: Scheduled<Void>?
@@ -77,20 +79,45 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
 
     /// Meets other hosts' nodes, as the node's config file says.
     func meet(_ configuration: NodeConfigurationFile.Outcome) {
+        configurationProblem = ""
         switch configuration {
-        case .absent: break
+        case .absent: meet(NodeConfiguration())
         case .invalid(let problem):
             configurationProblem = problem
             for line in problem.split(separator: "\n") { logger.error("\(line)") }
-            logger.error("this node meets no other host's: its config file isn't in force")
-        case .read(let configuration):
-            guard !configuration.listen.isEmpty || !configuration.otherSeeds.isEmpty else { return }
-            let neighbours = Neighbours(
-                configuration, folder.paths, logger: logger, on: eventLoop, delegate: self)
-            self.neighbours = neighbours
-            neighbours.start()
+            let instead = neighbours == nil ? "this node meets no other host's" : "the last one stays"
+            logger.error("the config file isn't in force: \(instead)")
+        case .read(let configuration): meet(configuration)
         }
     }
+
+    private func meet(_ configuration: NodeConfiguration) {
+        if let neighbours { return neighbours.change(to: configuration) }
+        guard !configuration.listen.isEmpty || !configuration.otherSeeds.isEmpty else { return }
+        let neighbours = Neighbours(
+            configuration, folder.paths, logger: logger, on: eventLoop, delegate: self)
+        self.neighbours = neighbours
+        neighbours.start()
+    }
+
+    // MARK: Reload
+
+    func beginReload() {
+        waitingForReload += askingForReload
+        askingForReload = []
+    }
+
+    func reload(_ configuration: NodeConfigurationFile.Outcome) {
+        meet(configuration)
+        if configurationProblem.isEmpty { logger.info("the config file is taken over") }
+        for client in waitingForReload {
+            perform(.send(client, configurationProblem.isEmpty ? .status(table.status) : .refused(problem)))
+        }
+        waitingForReload = []
+    }
+
+    /// As it fits a message's text.
+    private var problem: String { String(configurationProblem.prefix(Limits.logLineBytesMaximum / 4)) }
 
     func trustIsThere() { refreshTrust() }
     func handleNeighbour(_ input: TopicTable.Input) { handle(input) }
@@ -179,6 +206,10 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
         case .instanceLeft(let instance, _):
             if let folder = folders.left(instance) { remove(folder) }
         case .tell(let neighbour, let message): neighbours?.send(message, to: neighbour)
+        case .reload(let client):
+            askingForReload.append(client)
+            // To the first thread, which may wait for the compiler.
+            kill(getpid(), SIGHUP)
         case .stop: stop("`mesh node stop`")
         case .log(let level, let text): logger.log(level: level.swiftLog, "\(text)")
         }

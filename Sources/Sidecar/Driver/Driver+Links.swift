@@ -19,9 +19,19 @@ extension Driver: PeerLinkDelegate {
         }
         let id = LinkID(number: LinkID.firstAccepted.number + acceptedLinkCount)
         acceptedLinkCount += 1
-        prepareCipher()
+        let source = ConnectionSource(channel.remoteAddress)
+        switch handshakes.enter(id, from: source, at: Now.current().monotonic) {
+        case .tooOften: throw ChannelError.operationUnsupported
+        case .enters(let closing):
+            for old in closing { links[old]?.close(.limit) }
+        }
         links[id] = PeerLink.accept(
             id: id, channel: channel, credentials: credentials, delegate: self)
+    }
+
+    func linkGreeted(_ link: PeerLink) {
+        prepareCipher()
+        if let old = handshakes.greet(link.id) { links[old]?.close(.limit) }
     }
 
     /// libcrypto takes milliseconds to load, which the first large record would wait for; a sidecar
@@ -34,6 +44,7 @@ extension Driver: PeerLinkDelegate {
 
     func linkEstablished(_ link: PeerLink, _ peer: SessionPeer) {
         counters.handshakes += 1
+        handshakes.leave(link.id)
         feed(.linkEstablished(link.id, peer))
     }
 
@@ -51,6 +62,7 @@ extension Driver: PeerLinkDelegate {
     }
 
     func linkClosed(_ link: PeerLink, _ reason: CloseReason, detail: String) {
+        handshakes.leave(link.id)
         guard links.removeValue(forKey: link.id) != nil else { return }
         feed(.linkClosed(link.id, reason, detail: detail))
     }

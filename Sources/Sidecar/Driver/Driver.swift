@@ -73,6 +73,7 @@ final class Driver {
 
     var links: [LinkID: PeerLink] = [:]
     var acceptedLinkCount: UInt64 = 0
+    var handshakes = HandshakeSlots<LinkID>()
     var isCipherPrepared = false
     var flows: [FlowHandle: any WorkloadFlow] = [:]
     var deliveries: [FlowHandle: Delivery] = [:]

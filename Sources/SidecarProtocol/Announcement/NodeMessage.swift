@@ -19,6 +19,8 @@ package enum ClientMessage: Hashable, Sendable {
     /// `mesh node stop`.
     case stop
     case status
+    /// `mesh node reload`: take the config file over. Answered by `status`, or `refused`.
+    case reload
     case unknown(kind: UInt64)
 }
 
@@ -102,6 +104,7 @@ extension ClientMessage {
             case .withdraw(let tombstone): [.unsigned(6), .bytes(tombstone)]
             case .stop: [.unsigned(7)]
             case .status: [.unsigned(8)]
+            case .reload: [.unsigned(9)]
             case .unknown(let kind): [.unsigned(kind)]
             }
         return CBOR.array(items).encoded()
@@ -120,6 +123,7 @@ extension ClientMessage {
                 tombstone: try fields.bytes(0, "tombstone", maximum: Limits.tombstoneBytesMaximum))
         case 7: self = .stop
         case 8: self = .status
+        case 9: self = .reload
         default: self = .unknown(kind: kind)
         }
     }

@@ -55,6 +55,8 @@ package struct TopicTable: Sendable {
         /// It hasn't come back: remove its folder once its launcher is gone.
         case instanceLeft(InstanceID, folder: String)
         case tell(Neighbour, NodeMessage)
+        /// Read the config file, and then answer this client.
+        case reload(Client)
         case stop
         case log(LogLevel, String)
     }
@@ -137,14 +139,23 @@ package struct TopicTable: Sendable {
                 effects.append(.send(client, .refused("no certificate \(hash.prefix(8).hex) is known")))
             }
         case .stop:
-            guard let user = clients[client]?.userID, user == ownUserID || user == 0 else {
-                effects.append(.send(client, .refused("only user \(ownUserID) or root may stop this node")))
-                return
+            if isOperator(client, "stop this node", effects: &effects) { effects.append(.stop) }
+        case .reload:
+            if isOperator(client, "change this node's configuration", effects: &effects) {
+                effects.append(.reload(client))
             }
-            effects.append(.stop)
         case .status: effects.append(.send(client, .status(status)))
         case .unknown: break
         }
+    }
+
+    /// The node's own user, or root; who isn't is told so.
+    private func isOperator(_ client: Client, _ what: String, effects: inout [Effect]) -> Bool {
+        guard let user = clients[client]?.userID, user == ownUserID || user == 0 else {
+            effects.append(.send(client, .refused("only user \(ownUserID) or root may \(what)")))
+            return false
+        }
+        return true
     }
 
     /// The process id is the shell's to fill in.

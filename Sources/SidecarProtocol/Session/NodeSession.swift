@@ -87,6 +87,12 @@ package struct NodeSession {
         return false
     }
 
+    /// Whether the peer's first flight has come, with the right tag, and nothing after it.
+    package var hasFirstFlight: Bool {
+        if case .awaitingMessage3 = phase { return true }
+        return false
+    }
+
     /// What is to go on the wire now.
     package mutating func takeOutput() -> [UInt8] {
         defer { output = [] }

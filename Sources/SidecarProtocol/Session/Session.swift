@@ -103,6 +103,12 @@ package struct Session: ~Copyable {
         return false
     }
 
+    /// Whether the peer's first flight has come, with the right tag, and nothing after it.
+    package var hasFirstFlight: Bool {
+        if case .awaitingMessage3 = phase { return true }
+        return false
+    }
+
     package var streamCount: Int { streams.count }
 
     /// Whether a stream carries datagrams; nil where there is no such stream, or no longer.

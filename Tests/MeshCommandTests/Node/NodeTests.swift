@@ -65,6 +65,20 @@ private func framed(_ message: NodeMessage) -> [UInt8] {
         #expect(try mesh.answer("node", "stop") == Answer(text: "no node ran\n"))
     }
 
+    @Test("reload waits for the node's word, past what else it says, and quotes a refusal")
+    func reloads() throws {
+        let mesh = FakeMesh()
+        #expect(try mesh.answer("node", "reload").text == "no node runs\n")
+        try startNode(mesh) {
+            $0 == .reload ? framed(.announcement([1])) + framed(.status(NodeTests.status)) : nil
+        }
+        #expect(try mesh.answer("node", "reload").text == "the node has taken its config file over\n")
+        let other = FakeMesh()
+        try startNode(other) { _ in framed(.refused("node.yaml:2: wrong")) }
+        let complaint = #expect(throws: Complaint.self) { try other.answer("node", "reload") }
+        #expect(complaint?.what == "the node refuses: node.yaml:2: wrong")
+    }
+
     @Test("stop waits until the node has closed, past what else it says")
     func stops() throws {
         let mesh = FakeMesh()

@@ -13,7 +13,7 @@ import Testing
     static let clientMessages: [ClientMessage] = [
         .register(registration()), .renew(registration(0)), .subscribe(topic), .unsubscribe(topic),
         .certificateRequest(hash: [UInt8](repeating: 7, count: 32)), .withdraw(tombstone: [8]), .stop,
-        .status, .unknown(kind: 99),
+        .status, .reload, .unknown(kind: 99),
     ]
 
     static let nodeMessages: [NodeMessage] = [

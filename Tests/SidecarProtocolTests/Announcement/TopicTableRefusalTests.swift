@@ -49,13 +49,17 @@ struct TopicTableRefusalTests {
     }
 
     @Test(
-        "nobody but the node's user and root stops it", arguments: [(0, true), (1000, true), (1001, false)])
+        "nobody but the node's user and root stops it, or changes its configuration",
+        arguments: [(0, true), (1000, true), (1001, false)])
     func stops(userID: UInt32, isAllowed: Bool) throws {
         var fixture = try TopicTableFixture()
         let client = fixture.connect(1, userID: userID)
         let effects = fixture.send(.stop, from: client)
         #expect(effects.contains(.stop) == isAllowed)
         #expect(effects.refusals.count == (isAllowed ? 0 : 1))
+        let changes = fixture.send(.reload, from: client)
+        #expect(changes.contains(.reload(client)) == isAllowed)
+        #expect(changes.refusals.count == (isAllowed ? 0 : 1))
     }
 
     @Test("a message of a client that has gone does nothing")

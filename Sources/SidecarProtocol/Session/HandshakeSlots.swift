@@ -1,0 +1,165 @@
+// Who may be connected without having proved anything: a listener's defence against strangers.
+//
+// Theory of operation
+//
+//   accepted ──▶ silent ──▶ greeted ──▶ (established: `leave`)
+//
+//   A connection is silent until its first flight has come, with a tag that only members of the domain can
+//   make: an honest peer sends it in its first packet, so that it is silent for one turn of the event loop or,
+//   where a packet is lost, for a retransmission. What a stranger can hold is therefore the silent slots
+//   alone, and it never finds them full: the newest comes in, and the oldest goes. A source beyond its own
+//   share loses its own oldest; where all slots are taken, the source with the most of them does. So
+//   somebody with one address pushes out only themselves, and somebody with many pushes out those with
+//   many.
+//
+//   The rate bounds what a source costs in sockets and events, before any session is made. This host's
+//   own addresses are let off: all of its sidecars share them.
+//
+//   A greeted connection has the handshake's time, `Limits.handshakeSpan`; when their slots are full, the
+//   oldest of them goes.
+
+/// Where a connection comes from: an IPv4 address, or an IPv6 network of 64 bits, of which anyone may
+/// have all addresses.
+package struct ConnectionSource: Hashable, Sendable {
+    private let prefix: [UInt8]
+    package let isLoopback: Bool
+
+    package init(_ address: IPAddress) {
+        if let v4 = address.v4 {
+            prefix = (0..<4).map { UInt8(truncatingIfNeeded: v4 >> (24 - 8 * $0)) }
+            isLoopback = v4 >> 24 == 127
+        } else if address.bytes.starts(with: ConnectionSource.mappedPrefix) {
+            prefix = Array(address.bytes.suffix(4))
+            isLoopback = prefix.first == 127
+        } else {
+            isLoopback = address.bytes.dropLast().allSatisfy { $0 == 0 } && address.bytes.last == 1
+            prefix = Array(address.bytes.prefix(8))
+        }
+    }
+
+    private static let mappedPrefix = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
+}
+
+package struct HandshakeSlots<Connection: Hashable> {
+    package enum Verdict: Equatable {
+        /// Close these, and go on.
+        case enters(closing: [Connection])
+        /// Its source comes too often: close it.
+        case tooOften
+    }
+
+    private struct Slot {
+        let connection: Connection
+        let source: ConnectionSource
+    }
+
+    private let capacity: HandshakeCapacity
+    /// The oldest first.
+    private var silent: [Slot] = []
+    private var greeted: [Slot] = []
+    private var rates: [ConnectionSource: SourceRate] = [:]
+
+    package init(capacity: HandshakeCapacity = HandshakeCapacity()) { self.capacity = capacity }
+
+    package var silentCount: Int { silent.count }
+    package var greetedCount: Int { greeted.count }
+
+    /// A connection was accepted.
+    package mutating func enter(
+        _ connection: Connection, from source: ConnectionSource, at now: MonotonicTime
+    ) -> Verdict {
+        guard source.isLoopback || isInTime(source, at: now) else { return .tooOften }
+        var closing: [Connection] = []
+        if silent.count(where: { $0.source == source }) >= capacity.silentOfOneSource {
+            closing += removeOldest(of: source)
+        } else if silent.count >= capacity.silent, let greediest = greediestSource {
+            closing += removeOldest(of: greediest)
+        }
+        silent.append(Slot(connection: connection, source: source))
+        return .enters(closing: closing)
+    }
+
+    /// Its first flight has come, and its tag is right.
+    ///
+    /// - Returns: the one that has to go.
+    package mutating func greet(_ connection: Connection) -> Connection? {
+        guard let index = silent.firstIndex(where: { $0.connection == connection }) else { return nil }
+        greeted.append(silent.remove(at: index))
+        return greeted.count > capacity.greeted ? greeted.removeFirst().connection : nil
+    }
+
+    /// It is established, or closed.
+    package mutating func leave(_ connection: Connection) {
+        if let index = silent.firstIndex(where: { $0.connection == connection }) {
+            silent.remove(at: index)
+        } else if let index = greeted.firstIndex(where: { $0.connection == connection }) {
+            greeted.remove(at: index)
+        }
+    }
+
+    private mutating func removeOldest(of source: ConnectionSource) -> [Connection] {
+        guard let index = silent.firstIndex(where: { $0.source == source }) else { return [] }
+        return [silent.remove(at: index).connection]
+    }
+
+    /// Of several, the one whose oldest connection is the oldest.
+    private var greediestSource: ConnectionSource? {
+        var counts: [ConnectionSource: Int] = [:]
+        for slot in silent { counts[slot.source, default: 0] += 1 }
+        let most = counts.values.max()
+        return silent.first { counts[$0.source] == most }?.source
+    }
+
+    private mutating func isInTime(_ source: ConnectionSource, at now: MonotonicTime) -> Bool {
+        if rates[source] == nil, rates.count >= capacity.sources {
+            rates = rates.filter { !$0.value.isFull(at: now) }
+            // So many sources at once are no single one's flood; the slots' own limits hold.
+            guard rates.count < capacity.sources else { return true }
+        }
+        return rates[source, default: SourceRate(at: now)].take(at: now)
+    }
+}
+
+/// How many connections a source may still open.
+private struct SourceRate {
+    private var left = Limits.handshakesBurst
+    private var filledAt: MonotonicTime
+
+    init(at now: MonotonicTime) { filledAt = now }
+
+    private static var interval: UInt64 { 1_000_000_000 / Limits.handshakesPerSecond }
+
+    mutating func take(at now: MonotonicTime) -> Bool {
+        fill(at: now)
+        guard left > 0 else { return false }
+        left -= 1
+        return true
+    }
+
+    func isFull(at now: MonotonicTime) -> Bool {
+        var copy = self
+        copy.fill(at: now)
+        return copy.left >= Limits.handshakesBurst
+    }
+
+    private mutating func fill(at now: MonotonicTime) {
+        let more = (now - filledAt).nanoseconds / SourceRate.interval
+        guard more > 0 else { return }
+        if more >= UInt64(Limits.handshakesBurst) {
+            (left, filledAt) = (Limits.handshakesBurst, now)
+        } else {
+            left = min(Limits.handshakesBurst, left + Int(more))
+            filledAt = filledAt + MonotonicTime.Span(nanoseconds: more * SourceRate.interval)
+        }
+    }
+}
+
+/// The slots of one listener, as one value, so that tests reach their ends sooner.
+package struct HandshakeCapacity: Hashable, Sendable {
+    package var silent = Limits.silentConnectionsMaximum
+    package var silentOfOneSource = Limits.silentConnectionsOfOneSourceMaximum
+    package var greeted = Limits.handshakesMaximum
+    package var sources = Limits.handshakeSourcesMaximum
+
+    package init() {}
+}
