@@ -29,7 +29,7 @@ import Testing
             request.signed(by: keys), IssuerAnswer.issued(try IssuerMessageTests().issued()).encoded(),
             try initiator.writeMessage(payload: [1, 2, 3]),
         ] + NodeMessageTests.clientMessages.map { $0.encoded() }
-            + NodeMessageTests.nodeMessages.map { $0.encoded() }
+            + NodeMessageTests.nodeMessages.map { $0.encoded() } + NodeSessionProperties.seeds
     }
 
     static func mutated(_ seed: [UInt8], _ numbers: inout SeededNumbers) -> [UInt8] {
