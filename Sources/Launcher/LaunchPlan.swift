@@ -22,6 +22,8 @@ struct LaunchPlan {
     var joins: Bool
     var logsToStandardError: Bool
     var notify: NotifyPlan?
+    /// What the command line says beside the config file.
+    var flags = LaunchFlags()
 
     var instanceFolder: String { paths.instanceFolder(instance) }
 

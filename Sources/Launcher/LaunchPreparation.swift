@@ -52,6 +52,10 @@ struct LaunchPreparation {
         plan.notify = Folders.environment("NOTIFY_SOCKET").map {
             NotifyPlan(manager: $0, relay: plan.instanceFolder + "/notify.sock")
         }
+        do throws(ConfigurationError) {
+            plan.flags = try arguments.overrides.flags(
+                in: configuration.workload.namespace, command: arguments.command)
+        } catch { throw LaunchFailure(error) }
         plan.addNameFiles()
         plan.environment = LaunchPreparation.environment(plan)
         return plan

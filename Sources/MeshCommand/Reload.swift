@@ -5,8 +5,8 @@ struct Reload: Verb {
     static let configuration = CommandConfiguration(
         abstract: "Take over what changed in a workload's config file, while it runs.",
         discussion: """
-            serves, accepts, calls and egress become what the file says, also where it leaves them out; flows that \
-            are no longer allowed end at once, the others go on. Keys that only a new start can change are \
+            serves, accepts, calls and egress become what the file says, also where it leaves them out, and what the \
+            flags of mesh-launch added to it; flows that are no longer allowed end at once, the others go on. Keys that only a new start can change are \
             kept where the file doesn't name them, and refused where it names another value.
 
             Exit codes: 0 taken over; 1 refused, and the old configuration stays; 2 the file is wrong, and \
@@ -63,7 +63,16 @@ struct Reload: Verb {
                 "\(path) is the configuration of \(compiled.configuration.workload), not of \(instance.workload)",
                 fix: "give the workload's own file by --config", exitCode: 2)
         }
-        return compiled.onto(instance.configuration)
+        let flags = instance.flags
+        var merged = compiled.onto(instance.configuration)
+        flags.extend(&merged)
+        if flags.givesCommand, let running = instance.configuration { merged.command = running.command }
+        if let contradiction = merged.contradictions().first {
+            throw Complaint(
+                "\(path), with the flags that \(instance.workload) was started with: \(contradiction.error.what)",
+                fix: contradiction.error.fix, exitCode: 2)
+        }
+        return merged
     }
 
     private static func path(of instance: Instance) throws(Complaint) -> String {
@@ -89,8 +98,8 @@ struct Reload: Verb {
 
 extension CompiledConfiguration {
     /// This configuration, with the running one's values for those keys that only a new start can change
-    /// and that the file doesn't name: the command line gave them. The keys that permit something are the
-    /// file's alone, so that a line taken out of it takes the permission away.
+    /// and that the file doesn't name. Of the keys that permit something nothing is kept, so that a line taken out of
+    /// the file takes the permission away; what flags permit is put over it again (`LaunchFlags`).
     func onto(_ running: WorkloadConfiguration?) -> WorkloadConfiguration {
         guard let running else { return configuration }
         var merged = configuration

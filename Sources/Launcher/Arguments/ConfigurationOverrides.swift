@@ -41,7 +41,7 @@ package struct ConfigurationOverrides: Equatable, Sendable {
             configuration.workload = name.workload
             configuration.isNamed = name.isNamed
             configuration.command = command
-            try apply(to: &configuration)
+            try flags(in: name.workload.namespace, command: command).extend(&configuration)
             try check(configuration)
             return configuration
         } catch {
@@ -92,32 +92,27 @@ package struct ConfigurationOverrides: Equatable, Sendable {
         return (text.isEmpty ? "workload" : text) + "-" + suffix
     }
 
-    private func apply(to configuration: inout WorkloadConfiguration) throws(ConfigurationError) {
-        let space = configuration.workload.namespace
-        if let version { configuration.version = version }
-        if let user { configuration.user = user }
-        if let datapath { configuration.datapath = datapath }
-        if let consistency { configuration.consistency = consistency }
-        extend(&configuration.serves, serves)
-        extend(&configuration.egress, egress)
-        extend(&configuration.sockets, sockets)
-        extend(&configuration.listen, listen)
-        extend(&configuration.advertise, advertise)
+    /// What a reload puts over the file again; names mean those of the workload's own namespace.
+    ///
+    /// - Parameter command: the words after `--`.
+    package func flags(
+        in space: String, command: [String]
+    ) throws(ConfigurationError) -> LaunchFlags {
+        var flags = LaunchFlags()
+        (flags.version, flags.user, flags.datapath) = (version, user, datapath)
+        flags.consistency = consistency
+        flags.givesCommand = !command.isEmpty
+        (flags.serves, flags.egress, flags.sockets) = (serves, egress, sockets)
+        (flags.listen, flags.advertise) = (listen, advertise)
         for text in calls {
-            extend(
-                &configuration.calls,
-                [try WorkloadConfiguration.Call(parsing: text, namespace: space, trustDomain: nil)])
+            flags.calls.append(
+                try WorkloadConfiguration.Call(parsing: text, namespace: space, trustDomain: nil))
         }
         for text in accepts {
-            let accept = try WorkloadConfiguration.Accept(parsing: text, namespace: space, trustDomain: nil)
-            // A flag for a caller that the file names already says what holds instead.
-            configuration.accepts.removeAll { $0.from == accept.from }
-            configuration.accepts.append(accept)
+            flags.accepts.append(
+                try WorkloadConfiguration.Accept(parsing: text, namespace: space, trustDomain: nil))
         }
-    }
-
-    private func extend<T: Equatable>(_ list: inout [T], _ additions: [T]) {
-        for addition in additions where !list.contains(addition) { list.append(addition) }
+        return flags
     }
 
     private func check(_ configuration: WorkloadConfiguration) throws(ConfigurationError) {

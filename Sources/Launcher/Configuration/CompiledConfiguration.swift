@@ -1,4 +1,5 @@
-// The config file in its canonical form: made by `mesh config compile`, kept by the file's hash.
+// The config file in its canonical form: made by `mesh config compile`, kept by the hash of the file and
+// of the trust bundle, whose domain a name in the file may spell out.
 //
 // YAML is read by a short-lived process, since its parser would cost each launcher more memory than all
 // else in it. The cache makes that process needed once per content of a file.
@@ -17,7 +18,9 @@ enum CompiledConfiguration {
                 "can't read the config file \(path): \(errorText(errno))",
                 fix: errno == EFBIG ? "keep it under \(Limits.configurationBytesMaximum) bytes" : "")
         }
-        let kept = "\(paths.cache)/config/\(SHA256.hash(content).hex)-\(WorkloadConfiguration.schema)"
+        let bundle = SmallFile.read(paths.trustBundleFile, limit: Limits.trustBundleBytesMaximum) ?? []
+        let key = SHA256.hash(SHA256.hash(content) + SHA256.hash(bundle)).hex
+        let kept = "\(paths.cache)/config/\(key)-\(WorkloadConfiguration.schema)"
         if let bytes = SmallFile.read(kept, limit: Limits.configurationBytesMaximum),
             let configuration = try? WorkloadConfiguration(canonical: bytes)
         {

@@ -26,6 +26,10 @@ struct InstanceFolder {
         let content = InstanceFolder.launchRecord(plan)
         try checked(write(lock, content, content.count), "can't write \(launch)")
         try SmallFile.make(path + "/" + MeshPaths.configurationName, plan.configuration.encoded())
+        if plan.flags != LaunchFlags() {
+            let flags = plan.flags.encoded(of: plan.configuration.workload)
+            try SmallFile.make(path + "/" + MeshPaths.flagsName, flags)
+        }
         try SmallFile.make(path + "/resolv.conf", Array(NameFiles.resolver.utf8), mode: 0o644)
         let hosts = NameFiles.hosts(
             plan.configuration.workload, own: plan.ownAddress, host: InstanceFolder.hostName())

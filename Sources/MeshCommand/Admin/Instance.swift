@@ -34,6 +34,13 @@ struct Instance {
         let bytes = try? FileContent.read(path, atMost: Limits.configurationBytesMaximum * 2)
         return bytes.flatMap { try? WorkloadConfiguration(canonical: $0) }
     }
+
+    /// What the command line gave that started it.
+    var flags: LaunchFlags {
+        let path = folder + "/" + MeshPaths.flagsName
+        let bytes = try? FileContent.read(path, atMost: Limits.configurationBytesMaximum * 2)
+        return bytes.flatMap { try? LaunchFlags(canonical: $0) } ?? LaunchFlags()
+    }
 }
 
 extension Instance {

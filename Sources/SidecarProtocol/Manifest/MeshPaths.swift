@@ -111,6 +111,8 @@ package struct MeshPaths: Hashable, Sendable {
 extension MeshPaths {
     package static let adminSocketName = "admin.sock"
     package static let configurationName = "config"
+    /// `LaunchFlags`, where the launch had any.
+    package static let flagsName = "flags"
     package static let addressesName = "addresses"
     package static let sidecarLogName = "sidecar.log"
     package static let stackLogName = "stack.log"

@@ -90,6 +90,30 @@ struct ReloadTests {
         }
     }
 
+    @Test("flags of the launch hold over each reload's file", arguments: Setting.one)
+    func flags(_ setting: Setting) async throws {
+        try await Mesh.with(setting) { mesh in
+            let config = try mesh.write(Nginx.workload(mesh, accepts: ["client"]), to: "web.yaml")
+            try Nginx.write(mesh, name: "web", port: 8080)
+            let web = try mesh.launch(
+                accepts: ["late:8080"], options: ["--config", config, "--workload-version", "7"],
+                command: Nginx.command(mesh, "web"))
+            try await web.listens(on: 8080)
+            try mesh.write(Nginx.workload(mesh, accepts: []) + "version: 8\n", to: "web.yaml")
+            let reload = try await mesh.host("mesh", "reload", "web")
+            #expect(reload.isSuccess && reload.output.contains("took over accepts"), "\(reload)")
+            for (name, isServed) in [("late", true), ("client", false)] {
+                let page = try await mesh.run(
+                    name, calls: ["web"], command: Curl.page("http://web.mesh:8080/"))
+                #expect((page.line == "the page of web") == isServed, "\(name): \(page)")
+            }
+            // What the flag accepts needs what the file serves.
+            try mesh.write("mesh: 1\nworkload: web\n", to: "web.yaml")
+            let refused = try await mesh.host("mesh", "reload", "web")
+            #expect(refused.ending == .exited(2) && refused.error.contains("flags"), "\(refused)")
+        }
+    }
+
     @Test("what only a new start can change is refused by reload", arguments: Setting.one)
     func fixed(_ setting: Setting) async throws {
         try await Mesh.with(setting) { mesh in

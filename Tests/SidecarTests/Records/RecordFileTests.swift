@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import SidecarProtocol
 import Testing
@@ -127,7 +128,7 @@ struct RecordFileTests {
     private func withFolder(_ body: (String) throws -> Void) throws {
         let folder = "/tmp/mesh-records-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         try #require(mkdir(folder, 0o700) == 0)
-        defer { SmallFile.removeFolder(folder) }
+        defer { try? FileManager.default.removeItem(atPath: folder) }
         try body(folder)
     }
 }
