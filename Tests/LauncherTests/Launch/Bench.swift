@@ -174,11 +174,15 @@ final class Bench {
     }
 
     /// A domain for the workloads' addresses; the stand-in for the node doesn't make one.
-    private static let trustBundle: [UInt8] = {
+    static let trustBundle = localBundle(1_700_000_000)
+    /// Of another domain.
+    static let otherTrustBundle = localBundle(1_600_000_000)
+
+    private static func localBundle(_ seconds: Int64) -> [UInt8] {
         let rootKey = SigningKeyPair(seed: [UInt8](repeating: 7, count: 32))
-        let bundle = try? IssuerDomain.localBundle(rootKey: rootKey, at: WallTime(seconds: 1_700_000_000))
+        let bundle = try? IssuerDomain.localBundle(rootKey: rootKey, at: WallTime(seconds: seconds))
         return bundle?.encoded ?? []
-    }()
+    }
 
     /// The Swift libraries, where an ordinary user can't read the toolchain's: a toolchain may lie in root's
     /// home. The executables look beside themselves.

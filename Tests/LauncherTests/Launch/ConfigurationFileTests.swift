@@ -35,6 +35,19 @@ extension LaunchTests {
             #expect(bench.messages(1).allSatisfy { $0[8] as? String == bench.path("web.yaml") })
         }
 
+        @Test("a file is compiled anew under another trust bundle, which may read its names otherwise")
+        func otherBundle() throws {
+            let bench = try Bench(Caller.possible[0])
+            try ConfigurationFileTests.prepare(bench, name: "web") { $0.command = ["true"] }
+            for (bundle, count) in [
+                (Bench.trustBundle, 1), (Bench.otherTrustBundle, 2), (Bench.trustBundle, 2),
+            ] {
+                try Data(bundle).write(to: URL(fileURLWithPath: bench.path("state/trust/bundle")))
+                #expect(try bench.run(["--config", bench.path("web.yaml")]).end == .exited(0))
+                #expect(compilations(bench) == count)
+            }
+        }
+
         @Test("a file that can't be used ends the launch with the compiler's words")
         func brokenFile() throws {
             let bench = try Bench(Caller.possible[0])
