@@ -1,5 +1,7 @@
 // JSON (RFC 8259) written as it comes, without a tree: records, admin answers.
 
+import SidecarProtocol
+
 /// Writes one JSON value. Commas and colons come by themselves; the caller balances begin and end.
 package struct JSONWriter: Sendable {
     package private(set) var bytes: [UInt8] = []
@@ -7,6 +9,15 @@ package struct JSONWriter: Sendable {
     private var needsComma = false
 
     package init() {}
+
+    /// - Parameter capacity: bytes that are expected.
+    package init(capacity: Int) { bytes.reserveCapacity(capacity) }
+
+    /// Ends a line: what follows is a value of its own, as in JSON Lines.
+    package mutating func endLine() {
+        bytes.append(UInt8(ascii: "\n"))
+        needsComma = false
+    }
 
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 
@@ -35,41 +46,58 @@ package struct JSONWriter: Sendable {
 
     // MARK: Members of an object
 
-    package mutating func member(_ key: String, _ value: String?) {
+    package mutating func member(_ key: StaticString, _ value: String?) {
         name(key)
         if let value { self.value(value) } else { null() }
     }
 
-    package mutating func member(_ key: String, _ value: some BinaryInteger) {
+    package mutating func member(_ key: StaticString, _ value: some BinaryInteger) {
         name(key)
         self.value(value)
     }
 
-    package mutating func member(_ key: String, _ value: Bool) {
+    package mutating func member(_ key: StaticString, _ value: Bool) {
         name(key)
         self.value(value)
     }
 
-    package mutating func member(_ key: String, _ body: (inout JSONWriter) -> Void) {
+    package mutating func member(_ key: StaticString, _ body: (inout JSONWriter) -> Void) {
         name(key)
         object(body)
     }
 
     package mutating func member<T>(
-        _ key: String, array items: some Sequence<T>, _ body: (inout JSONWriter, T) -> Void
+        _ key: StaticString, array items: some Sequence<T>, _ body: (inout JSONWriter, T) -> Void
     ) {
         name(key)
         array(items, body)
     }
 
-    package mutating func member(_ key: String, strings: some Sequence<String>) {
+    /// Bytes in lower-case hexadecimal, or null.
+    package mutating func member(_ key: StaticString, hex: [UInt8]?) {
+        name(key)
+        guard let hex else { return null() }
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        for byte in hex {
+            bytes.append(Hex.digit(byte >> 4))
+            bytes.append(Hex.digit(byte & 15))
+        }
+        bytes.append(UInt8(ascii: "\""))
+        needsComma = true
+    }
+
+    package mutating func member(_ key: StaticString, strings: some Sequence<String>) {
         name(key)
         array(strings) { $0.value($1) }
     }
 
-    private mutating func name(_ key: String) {
+    /// - Parameter key: needs no escapes.
+    private mutating func name(_ key: StaticString) {
         separate()
-        quote(key)
+        bytes.append(UInt8(ascii: "\""))
+        key.withUTF8Buffer { bytes.append(contentsOf: $0) }
+        bytes.append(UInt8(ascii: "\""))
         bytes.append(UInt8(ascii: ":"))
     }
 
@@ -105,19 +133,30 @@ package struct JSONWriter: Sendable {
     }
 
     private mutating func quote(_ text: String) {
+        var text = text
+        text.withUTF8 { quote($0) }
+    }
+
+    /// Nearly no text has anything to escape, so it is looked for first.
+    private mutating func quote(_ text: UnsafeBufferPointer<UInt8>) {
         bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
-            case 0x0A: bytes += Array("\\n".utf8)
-            case 0x0D: bytes += Array("\\r".utf8)
-            case 0x09: bytes += Array("\\t".utf8)
-            case 0..<0x20, 0x7F:
-                let digits = Array("0123456789abcdef".utf8)
-                bytes += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            default: bytes.append(byte)
-            }
+        defer { bytes.append(UInt8(ascii: "\"")) }
+        guard text.contains(where: JSONWriter.isEscaped) else { return bytes.append(contentsOf: text) }
+        for byte in text { JSONWriter.isEscaped(byte) ? escape(byte) : bytes.append(byte) }
+    }
+
+    private static func isEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
+    }
+
+    private mutating func escape(_ byte: UInt8) {
+        bytes.append(UInt8(ascii: "\\"))
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
+        case 0x0A: bytes.append(UInt8(ascii: "n"))
+        case 0x0D: bytes.append(UInt8(ascii: "r"))
+        case 0x09: bytes.append(UInt8(ascii: "t"))
+        default: bytes += Array("u00".utf8) + [Hex.digit(byte >> 4), Hex.digit(byte & 15)]
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 }

@@ -3,7 +3,6 @@
 import CLinuxShims
 import Glibc
 import NIOCore
-import NIOPosix
 import SidecarProtocol
 import Transport
 
@@ -111,20 +110,10 @@ extension Driver: FlowOwner {
     /// The workload took the connection.
     private func adopt(_ socket: Int32, _ id: FlowHandle) {
         let flow = FlowChannel(handle: id, owner: self, isOutbound: false)
-        let bound = NIOLoopBound((self, flow), eventLoop: loop)
-        ClientBootstrap(group: loop)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try FlowChannel.configure(channel, bound.value.1)
-                }
-            }
-            .withConnectedSocket(socket)
-            .whenFailure { _ in
-                // It ended before NIO had it.
-                let (driver, flow) = bound.value
-                guard driver.deliveries.removeValue(forKey: flow.handle) != nil else { return }
-                driver.feed(.deliveryFailed(flow.handle, .workloadReset))
-            }
+        adoption.adopt(socket, flow) { [unowned self] in
+            guard deliveries.removeValue(forKey: id) != nil else { return }
+            feed(.deliveryFailed(id, .workloadReset))
+        }
     }
 
     private func delivered(_ flow: FlowChannel, _ delivery: Delivery) {

@@ -4,7 +4,6 @@
 import Glibc
 import Logging
 import NIOCore
-import NIOPosix
 import SidecarProtocol
 import Transport
 
@@ -64,19 +63,7 @@ extension Driver: StackClientDelegate {
         }
         channel.ends = (local: destination, remote: source)
         channel.resetsWorkload = { [weak stack] in stack?.reset(from: destination, to: source) }
-        adoptFromStack(flow, channel)
-    }
-
-    private func adoptFromStack(_ socket: CInt, _ flow: FlowChannel) {
-        let bound = NIOLoopBound(flow, eventLoop: loop)
-        ClientBootstrap(group: loop)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try FlowChannel.configure(channel, bound.value)
-                }
-            }
-            .withConnectedSocket(socket)
-            .whenFailure { _ in }
+        adoption.adopt(flow, channel) {}
     }
 
     // MARK: UDP to virtual addresses

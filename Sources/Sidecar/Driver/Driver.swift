@@ -42,6 +42,7 @@ final class Driver {
     var sockets: NamespaceThread!
     lazy var names = NameService(loop: loop) { [unowned self] in feed(.nameQuery($0, $1)) }
     lazy var listeners = Listeners(loop: loop, sockets: sockets) { [unowned self] in newOutboundFlow() }
+    lazy var adoption = FlowAdoption(loop: loop)
     var datagramListeners: [Endpoint: DatagramListener] = [:]
     /// Those flows that are UDP associations.
     var associations: Set<FlowHandle> = []

@@ -9,12 +9,16 @@ extension Endpoint {
     /// Calls `body` with the endpoint as a `sockaddr_in` or `sockaddr_in6`: family in the host's byte
     /// order, port, then either the address, or flow information, address and scope.
     func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
-        let isIPv4 = address.bytes.count == 4
+        let isIPv4 = address.isIPv4
         return withUnsafeTemporaryAllocation(byteCount: 28, alignment: 8) { raw in
             raw.initializeMemory(as: UInt8.self, repeating: 0)
             raw.storeBytes(of: sa_family_t(isIPv4 ? AF_INET : AF_INET6), as: sa_family_t.self)
             raw.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
-            for (index, byte) in address.bytes.enumerated() { raw[(isIPv4 ? 4 : 8) + index] = byte }
+            if let number = address.v4 {
+                raw.storeBytes(of: number.bigEndian, toByteOffset: 4, as: UInt32.self)
+            } else {
+                for (index, byte) in address.bytes.enumerated() { raw[8 + index] = byte }
+            }
             return body(
                 raw.baseAddress!.assumingMemoryBound(to: sockaddr.self), isIPv4 ? 16 : 28)
         }
@@ -23,10 +27,21 @@ extension Endpoint {
     /// Nil for a unix socket's address. IPv4 inside IPv6 (`::ffff:…`) becomes IPv4.
     init?(_ address: SocketAddress) {
         if case .unixDomainSocket = address { return nil }
+        if case .v4 = address {
+            let (number, port) = address.withSockAddr { raw, size in
+                let bytes = UnsafeRawBufferPointer(start: raw, count: size)
+                return (
+                    bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self),
+                    bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
+                )
+            }
+            self.init(IPAddress(v4: UInt32(bigEndian: number)), UInt16(bigEndian: port))
+            return
+        }
         let bytes: [UInt8] = address.withSockAddr { raw, size in
             Array(UnsafeRawBufferPointer(start: raw, count: size))
         }
-        self.init(family: address.protocol == .inet6 ? AF_INET6 : AF_INET, bytes: bytes)
+        self.init(family: AF_INET6, bytes: bytes)
     }
 
     /// From the bytes of a `sockaddr_in` or `sockaddr_in6`.

@@ -6,7 +6,7 @@ extension FlowRecord {
     func write(to json: inout JSONWriter) {
         json.member("time", time.rfc3339)
         json.member("event", event.rawValue)
-        json.member("flow_id", flow?.description)
+        json.member("flow_id", hex: flow?.bytes)
         json.member("direction", direction.rawValue)
         json.member("protocol", port.protocol.description)
         json.member("port", port.port)
@@ -37,6 +37,6 @@ extension FlowRecord.End {
 extension PolicyHead {
     func write(to json: inout JSONWriter) {
         json.member("epoch", epoch)
-        json.member("hash", hash.hex)
+        json.member("hash", hex: hash)
     }
 }

@@ -113,8 +113,8 @@ final class RecordWriter: @unchecked Sendable {
 
 /// One instance's records file, with its chain of hashes and its older files.
 ///
-/// Each line ends in `chain`, the SHA-256 of the line before's `chain` (32 zero bytes for the first) and
-/// the line itself up to that member: a line that is changed, or taken out, breaks every one after it.
+/// Each line ends in `chain`, the BLAKE2b-256 of the line up to that member, keyed with the line before's
+/// `chain` (32 zero bytes for the first): a line that is changed, or taken out, breaks every one after it.
 struct RecordFile {
     private let path: String
     private var descriptor: Int32 = -1
@@ -149,14 +149,15 @@ struct RecordFile {
 
     /// Writes as many records as belong into the file that is open, with one call.
     private mutating func writeBatch(_ records: ArraySlice<FlowRecord>) throws(SystemError) -> Int {
-        var bytes: [UInt8] = []
+        var lines = JSONWriter(capacity: records.count * RecordFile.expectedLineBytes)
         var next = chain
         var count = 0
         for record in records {
-            guard size + bytes.count < Limits.recordFileBytesMaximum else { break }
-            bytes += RecordFile.line(record, chain: &next)
+            guard size + lines.bytes.count < Limits.recordFileBytesMaximum else { break }
+            RecordFile.write(record, chain: &next, to: &lines)
             count += 1
         }
+        let bytes = lines.bytes
         let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
         guard written == bytes.count else {
             let failure = SystemError("write(\(path))", code: written < 0 ? errno : ENOSPC)
@@ -171,17 +172,24 @@ struct RecordFile {
     }
 
     static func line(_ record: FlowRecord, chain: inout [UInt8]) -> [UInt8] {
-        var json = JSONWriter()
-        json.object { object in
-            record.write(to: &object)
-            var hash = SHA256.Incremental()
-            hash.update(chain)
-            hash.update(object.bytes)
-            chain = hash.finalize()
-            object.member("chain", chain.hex)
-        }
-        return json.bytes + [UInt8(ascii: "\n")]
+        var lines = JSONWriter()
+        write(record, chain: &chain, to: &lines)
+        return lines.bytes
     }
+
+    private static func write(_ record: FlowRecord, chain: inout [UInt8], to lines: inout JSONWriter) {
+        let start = lines.bytes.count
+        lines.object { object in
+            record.write(to: &object)
+            chain = object.bytes.withUnsafeBytes {
+                BLAKE2b.hash(UnsafeRawBufferPointer(rebasing: $0[start...]), key: chain)
+            }
+            object.member("chain", hex: chain)
+        }
+        lines.endLine()
+    }
+
+    private static let expectedLineBytes = 1024
 
     // MARK: Files
 

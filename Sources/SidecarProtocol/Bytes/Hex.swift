@@ -1,14 +1,22 @@
 extension Collection<UInt8> {
     /// Lower-case hexadecimal, two digits a byte.
     package var hex: String {
-        let digits = Array("0123456789abcdef".utf8)
-        var out: [UInt8] = []
-        out.reserveCapacity(count * 2)
-        for byte in self {
-            out.append(digits[Int(byte >> 4)])
-            out.append(digits[Int(byte & 15)])
+        String(unsafeUninitializedCapacity: count * 2) { out in
+            var index = 0
+            for byte in self {
+                out[index] = Hex.digit(byte >> 4)
+                out[index + 1] = Hex.digit(byte & 15)
+                index += 2
+            }
+            return index
         }
-        return String(decoding: out, as: UTF8.self)
+    }
+}
+
+package enum Hex {
+    /// - Parameter value: 0 to 15.
+    package static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
     }
 }
 

@@ -68,6 +68,19 @@ package enum BLAKE2b {
             written = count
         }
     }
+
+    /// - Parameter key: at most 64 bytes.
+    /// - Returns: 32 bytes.
+    package static func hash(_ bytes: UnsafeRawBufferPointer, key: [UInt8]) -> [UInt8] {
+        _ = sodium
+        precondition(key.count <= 64)
+        return [UInt8](unsafeUninitializedCapacity: 32) { out, written in
+            crypto_generichash_blake2b(
+                out.baseAddress!, 32, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+                UInt64(bytes.count), key, key.count)
+            written = 32
+        }
+    }
 }
 
 package enum HMACSHA256 {

@@ -31,25 +31,42 @@ package struct StreamID: Hashable, Comparable, Sendable {
 }
 
 /// An IPv4 (4 bytes) or IPv6 (16 bytes) address, in network order.
+///
+/// Held in place and not as an array: every connection makes several.
 package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
-    package let bytes: [UInt8]
+    /// The address's 128 bits; an IPv4 address is the last 32 of `low`.
+    private let high: UInt64
+    private let low: UInt64
+    package let isIPv4: Bool
 
     package init?(_ bytes: [UInt8]) {
         guard bytes.count == 4 || bytes.count == 16 else { return nil }
-        self.bytes = bytes
+        isIPv4 = bytes.count == 4
+        high = isIPv4 ? 0 : bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        low = bytes.suffix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     /// IPv4, from the number whose most significant byte is the first of the dotted form.
     package init(v4 number: UInt32) {
-        bytes = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> UInt32($0)) }
+        isIPv4 = true
+        high = 0
+        low = UInt64(number)
     }
 
-    package var v4: UInt32? {
-        bytes.count == 4 ? bytes.reduce(0) { $0 << 8 | UInt32($1) } : nil
+    package var v4: UInt32? { isIPv4 ? UInt32(truncatingIfNeeded: low) : nil }
+
+    package var bytes: [UInt8] {
+        let all = [high, low].flatMap { half in
+            stride(from: UInt64(56), through: 0, by: -8).map { UInt8(truncatingIfNeeded: half >> $0) }
+        }
+        return isIPv4 ? Array(all.suffix(4)) : all
     }
 
     package var description: String {
-        if bytes.count == 4 { return bytes.map { "\($0)" }.joined(separator: ".") }
+        if let number = v4 {
+            return "\(number >> 24).\(number >> 16 & 0xFF).\(number >> 8 & 0xFF).\(number & 0xFF)"
+        }
+        let bytes = bytes
         return stride(from: 0, to: 16, by: 2)
             .map { String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16) }
             .joined(separator: ":")
@@ -67,6 +84,6 @@ package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     }
 
     package var description: String {
-        address.bytes.count == 4 ? "\(address):\(port)" : "[\(address)]:\(port)"
+        address.isIPv4 ? "\(address):\(port)" : "[\(address)]:\(port)"
     }
 }

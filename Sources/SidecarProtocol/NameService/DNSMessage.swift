@@ -111,7 +111,7 @@ extension DNSQuestion {
 
     package func answer(addresses: [IPAddress], timeToLive: UInt32 = timeToLiveSeconds) -> [UInt8] {
         let records = addresses.map { address in
-            record(type: address.bytes.count == 4 ? .a : .aaaa, timeToLive, address.bytes)
+            record(type: address.isIPv4 ? .a : .aaaa, timeToLive, address.bytes)
         }
         return response(code: DNSCode.noError, records: records)
     }

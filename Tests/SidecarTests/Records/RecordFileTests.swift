@@ -114,7 +114,7 @@ struct RecordFileTests {
             let marker = #","chain":""#
             let parts = line.split(separator: marker, maxSplits: 1)
             guard parts.count == 2 else { return false }
-            chain = SHA256.hash(chain + Array(parts[0].utf8))
+            chain = BLAKE2b.hash(Array(parts[0].utf8), key: chain)
             guard parts[1] == chain.hex + "\"}" else { return false }
         }
         return true
