@@ -55,8 +55,8 @@ package enum Limits {
     /// From the first byte, or the connection, to an established session.
     package static let handshakeSpan = MonotonicTime.Span.seconds(10)
     /// Connections to one listener that have sent nothing yet: all of them, and of one source.
-    package static let silentConnectionsMaximum = 64
-    package static let silentConnectionsOfOneSourceMaximum = 16
+    package static let silentConnectionsMaximum = 256
+    package static let silentConnectionsOfOneSourceMaximum = 32
     /// Those beyond their first flight, and not established.
     package static let handshakesMaximum = 256
     /// Connections that one source may open at once, and each second after those.

@@ -13,7 +13,8 @@
 //   many.
 //
 //   The rate bounds what a source costs in sockets and events, before any session is made. This host's
-//   own addresses are let off: all of its sidecars share them.
+//   own addresses have neither a rate nor a share: all of its sidecars have them, and may be slow to say
+//   something when many start at once.
 //
 //   A greeted connection has the handshake's time, `Limits.handshakeSpan`; when their slots are full, the
 //   oldest of them goes.
@@ -70,7 +71,8 @@ package struct HandshakeSlots<Connection: Hashable> {
     ) -> Verdict {
         guard source.isLoopback || isInTime(source, at: now) else { return .tooOften }
         var closing: [Connection] = []
-        if silent.count(where: { $0.source == source }) >= capacity.silentOfOneSource {
+        let share = source.isLoopback ? capacity.silent : capacity.silentOfOneSource
+        if silent.count(where: { $0.source == source }) >= share {
             closing += removeOldest(of: source)
         } else if silent.count >= capacity.silent, let greediest = greediestSource {
             closing += removeOldest(of: greediest)

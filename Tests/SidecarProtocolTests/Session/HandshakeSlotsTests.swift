@@ -87,6 +87,19 @@ struct HandshakeSlotsTests {
         #expect(!comes(0, 1, later))
     }
 
+    @Test("this host's own sidecars may have all slots, and one more costs the oldest")
+    func loopbackShare() {
+        var slots = slots()
+        let source = ConnectionSource(IPAddress(v4: 0x7F00_0001))
+        let most = Limits.silentConnectionsMaximum
+        for number in 0..<most {
+            #expect(slots.enter(number, from: source, at: now) == .enters(closing: []))
+        }
+        #expect(slots.enter(most, from: source, at: now) == .enters(closing: [0]))
+        #expect(slots.enter(most + 1, from: self.source(1), at: now) == .enters(closing: [1]))
+        #expect(slots.silentCount == most)
+    }
+
     @Test("this host's own sidecars share an address, and have no rate")
     func loopback() {
         for address in [
