@@ -107,11 +107,15 @@ int mesh_is_own_address(uint32_t address) {
     return result;
 }
 
-void mesh_return_memory_early(void) {
-    // libslirp's ring buffers are of 128 KiB each. A threshold that is set no longer grows by itself.
-    mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+void mesh_keep_buffers_on_heap(void) {
+    // libslirp's ring buffers are of 128 KiB each, two a connection. By default each would be a mapping of its
+    // own, made, moved and unmapped again by calls of the kernel's. A threshold that is set no longer grows.
+    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    mallopt(M_TOP_PAD, 1024 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 4 * 1024 * 1024);
 }
+
+void mesh_return_memory(void) { malloc_trim(0); }
 
 #define ALWAYS(name) {.number = SYS_##name}
 #define WHERE(name, index, bits, wanted) \

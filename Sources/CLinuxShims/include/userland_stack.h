@@ -34,8 +34,11 @@ int mesh_is_unix_stream(int descriptor);
 /// 1 where `address` (network order) is one of this host's, 0 where not, -1 with errno.
 int mesh_is_own_address(uint32_t address);
 
-/// Frees large buffers to the kernel as soon as they are free, so that an idle stack is small again.
-void mesh_return_memory_early(void);
+/// Takes large buffers from the heap, so that a connection's own cost no calls.
+void mesh_keep_buffers_on_heap(void);
+
+/// Gives the kernel back what is free on the heap.
+void mesh_return_memory(void);
 
 /// Allows the calls of the userland stack and no others; unix sockets only where `makes_unix_sockets`.
 int mesh_seccomp_userland_stack(int makes_unix_sockets);

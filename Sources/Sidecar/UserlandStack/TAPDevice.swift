@@ -9,6 +9,9 @@ struct TAPDevice {
     private var queue: [[UInt8]] = []
     private(set) var droppedCount: UInt64 = 0
     private let buffer: UnsafeMutableRawBufferPointer
+    /// While frames are read, an acknowledgement waits for the next one, which may say more.
+    private var delays = false
+    private var delayed: (acknowledgement: BareAcknowledgement, frame: [UInt8])?
 
     init(descriptor: Int32) {
         self.descriptor = descriptor
@@ -33,7 +36,37 @@ struct TAPDevice {
         return count > 0 ? UnsafeRawBufferPointer(rebasing: buffer[0..<count]) : nil
     }
 
+    mutating func delayAcknowledgements() { delays = true }
+
+    mutating func endDelay() {
+        delays = false
+        writeDelayed()
+    }
+
+    private mutating func writeDelayed() {
+        guard let frame = delayed?.frame else { return }
+        delayed = nil
+        frame.withUnsafeBytes { writeNow($0) }
+    }
+
     mutating func write(_ frame: UnsafeRawBufferPointer) {
+        guard delays else { return writeNow(frame) }
+        let acknowledgement = BareAcknowledgement(frame.bytes)
+        if let earlier = delayed?.acknowledgement {
+            if let acknowledgement, earlier.isOvertaken(by: acknowledgement) {
+                delayed = nil
+            } else {
+                writeDelayed()
+            }
+        }
+        if let acknowledgement {
+            delayed = (acknowledgement, Array(frame))
+        } else {
+            writeNow(frame)
+        }
+    }
+
+    private mutating func writeNow(_ frame: UnsafeRawBufferPointer) {
         if queue.isEmpty, put(frame) { return }
         guard queue.count < Limits.stackFramesMaximum else {
             droppedCount &+= 1

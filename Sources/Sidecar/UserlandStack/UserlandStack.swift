@@ -41,6 +41,8 @@ package final class UserlandStack {
     /// Storage for effects, while nobody uses it.
     private var spareEffects: [StackGate.Effect] = []
     private var isEnded = false
+    /// Whether a socket was there since memory was last given back.
+    private var mayHoldMemory = true
     private var complaintAt = MonotonicTime(nanoseconds: 0)
 
     private static let framesAtOnce = 64
@@ -76,6 +78,10 @@ package final class UserlandStack {
     private func round(_ slirp: SlirpStack) {
         let patience = slirp.prepareToWait { release(slirp) }
         let count = mesh_epoll_ready(epoll, &ready, Int32(ready.count), timeout(patience))
+        if count == 0, isIdle, mayHoldMemory {
+            mayHoldMemory = false
+            mesh_return_memory()
+        }
         var readsFrames = false
         var readsCommands = false
         for index in 0..<Int(max(0, count)) {
@@ -102,11 +108,12 @@ package final class UserlandStack {
         if wasBlocked.0 != tap.isBlocked || wasBlocked.1 != channel.isBlocked { rearm() }
     }
 
+    private var isIdle: Bool { gate.socketCount == 0 && !gate.hasOpenings }
+
     /// How long to wait, in milliseconds. libslirp would always be woken each second; without a connection
-    /// it has nothing to do then.
+    /// it has nothing to do then, and what it held is given back after one.
     private func timeout(_ patience: UInt32) -> Int32 {
-        let isIdle = gate.socketCount == 0 && !gate.hasOpenings
-        var wait = isIdle ? Int64.max : Int64(patience)
+        var wait = !isIdle ? Int64(patience) : mayHoldMemory ? 1000 : .max
         if let deadline = gate.nextDeadline {
             let left = (deadline - Now.current().monotonic).milliseconds
             wait = min(wait, Int64(clamping: left) + 1)
@@ -135,6 +142,8 @@ package final class UserlandStack {
     // MARK: Frames
 
     private func takeFrames(_ slirp: SlirpStack) {
+        tap.delayAcknowledgements()
+        defer { tap.endDelay() }
         for _ in 0..<UserlandStack.framesAtOnce {
             guard !channel.isBlocked, !tap.isBlocked, let frame = tap.read() else { return }
             take(frame, slirp, hasHeard: false)
@@ -303,6 +312,7 @@ extension UserlandStack: SlirpDelegate {
             sockets[flow] = descriptor
         }
         current.hasOpened = true
+        mayHoldMemory = true
         var effects: [StackGate.Effect] = []
         let question = gate.registered(current.flow, at: Now.current().monotonic, effects: &effects)
         for case .report(let report) in effects { self.report(report) }
