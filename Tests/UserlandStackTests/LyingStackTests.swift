@@ -6,10 +6,13 @@ import Testing
 /// What the sidecar believes of a stack that an attacker has taken over.
 @Suite("A lying userland stack", .serialized, .enabled(if: World.isPermitted, "needs user namespaces"))
 struct LyingStackTests {
-    private func begin(_ lie: String) throws -> (bench: ClientBench, path: String) {
+    private func begin(
+        _ lie: String, _ prepare: @escaping @Sendable (StackClient) -> Void = { _ in }
+    ) throws -> (bench: ClientBench, path: String) {
         let path = World.temporaryFolder() + "/" + lie
         symlink(World.folder + "/liar.py", path)
         let bench = try ClientBench(executable: path)
+        bench.perform(prepare)
         // A frame, so that it starts.
         bench.world.start("raw_hex 5255c61200010200000000010800")
         return (bench, path)
@@ -36,6 +39,23 @@ struct LyingStackTests {
             return
         }
         #expect(reason != "it closed its socket")
+    }
+
+    @Test(
+        "may open flows unasked only from its workload to where it serves",
+        arguments: ["unserved-flow", "served-flow-of-another", "no-descriptor"])
+    func liesWhereServed(lie: String) throws {
+        let (bench, path) = try begin(lie) { $0.serve(StackClientTests.peer) }
+        defer { end(bench, path) }
+        if lie == "no-descriptor" {
+            let id = try #require(bench.next { if case .asked(let id, _) = $0 { id } else { nil } })
+            bench.perform { $0.answer(id, .open) }
+        }
+        let next = bench.next { Optional($0) }
+        guard case .ended("it broke the protocol")? = next else {
+            Issue.record("\(lie): \(String(describing: next))")
+            return
+        }
     }
 
     @Test(

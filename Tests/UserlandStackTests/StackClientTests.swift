@@ -66,6 +66,36 @@ struct StackClientTests {
         #expect(bench.world.answer() == "ECONNREFUSED")
     }
 
+    @Test("where an address is served nothing is asked, in the next process too, until it is withdrawn")
+    func served() throws {
+        let bench = try ClientBench()
+        defer { bench.stop() }
+        bench.perform { $0.serve(Self.peer) }
+        for _ in 0..<2 {
+            bench.world.start("connect 198.18.7.8 80 a")
+            let event = try #require(bench.next { Optional($0) })
+            guard case .opened(let flow, _) = event else {
+                Issue.record("\(event)")
+                return
+            }
+            #expect(bench.world.answer().split(separator: " ").count == 2)
+            flow.write("hello")
+            #expect(bench.world.run("hear a") == "hello")
+            close(flow)
+            bench.killProcess()
+            #expect(bench.next { if case .ended = $0 { true } else { nil } } == true)
+        }
+        bench.world.start("connect 198.18.7.8 80 a")
+        let flow = try #require(bench.next { if case .opened(let flow, _) = $0 { flow } else { nil } })
+        close(flow)
+        _ = bench.world.answer()
+        bench.perform { $0.withdraw(Self.peer) }
+        bench.world.start("connect 198.18.7.8 80 b")
+        let id = try #require(bench.next { if case .asked(let id, _) = $0 { id } else { nil } })
+        bench.perform { $0.answer(id, .refuse) }
+        #expect(bench.world.answer() == "ECONNREFUSED")
+    }
+
     @Test("a question of an ended process finds no answer in the next")
     func generations() throws {
         let bench = try ClientBench()

@@ -46,6 +46,11 @@ elif lie == "repeated":
     say(question(1))
 elif lie == "egress-inside":
     say(b"\1\5\6" + endpoint(own) + endpoint(peer) + b"\1")
+elif lie == "unserved-flow":
+    # One port beside a served one.
+    say(question(1, destination=("198.18.7.8", 81), kind=3), theirs.fileno())
+elif lie == "served-flow-of-another":
+    say(question(1, source=("198.18.5.7", 40000), kind=3), theirs.fileno())
 elif lie == "unasked-flow":
     say(question(1, kind=3), theirs.fileno())
 elif lie == "unanswered-flow":

@@ -25,6 +25,8 @@ extension Driver: StackClientDelegate {
             return logger.error("no way out of the mesh: \(error)")
         }
         self.stack = stack
+        if isSlirp { stack.serve(NameService.endpoint) }
+        for listener in stackListeners where listener.flowProtocol == .tcp { stack.serve(listener.endpoint) }
         for (endpoint, until) in earlyAllowances { allowEgress(endpoint, until) }
         earlyAllowances = []
     }
@@ -83,10 +85,12 @@ extension Driver: StackClientDelegate {
 
     // MARK: Listeners
 
-    /// On `slirp` a listener is an entry: the stack asks before it completes a connection.
+    /// On `slirp` a listener is an entry, which the stack knows; of others it asks before it completes a
+    /// connection.
     func listenInStack(_ address: IPAddress, _ port: ServicePort) {
         let endpoint = Endpoint(address, port.port)
         stackListeners.insert(StackListener(endpoint, port.protocol))
+        if port.protocol == .tcp { stack?.serve(endpoint) }
         guard port.protocol == .udp, stackDatagrams[endpoint] == nil else { return }
         stackDatagrams[endpoint] = DatagramListener(
             endpoint, owner: self,
@@ -98,6 +102,7 @@ extension Driver: StackClientDelegate {
     func unlistenInStack(_ address: IPAddress, _ port: ServicePort) {
         let endpoint = Endpoint(address, port.port)
         stackListeners.remove(StackListener(endpoint, port.protocol))
+        if port.protocol == .tcp { stack?.withdraw(endpoint) }
         if port.protocol == .udp { stackDatagrams.removeValue(forKey: endpoint)?.close() }
     }
 

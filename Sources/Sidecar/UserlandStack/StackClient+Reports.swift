@@ -55,14 +55,13 @@ extension StackClient {
     }
 
     private func take(_ flow: Int32, _ number: UInt64, _ tuple: FourTuple) -> Bool {
-        guard flow >= 0, mesh_is_unix_stream(flow) == 1,
-            let known = running?.questions.removeValue(forKey: number), known.isOpen,
-            known.tuple == tuple
-        else {
+        guard flow >= 0, mesh_is_unix_stream(flow) == 1, mayOpen(number, tuple) else {
             if flow >= 0 { close(flow) }
             return false
         }
-        guard let delegate else {
+        // Withdrawn, while the connection was on its way.
+        let isLate = served[tuple.destination] == false
+        guard let delegate, !isLate else {
             close(flow)
             return true
         }
@@ -70,6 +69,15 @@ extension StackClient {
             self, opened: flow, for: ownID(number), from: Endpoint(tuple.source),
             to: Endpoint(tuple.destination))
         return true
+    }
+
+    /// Whether the connection was asked for and let in, or goes where connections are let in unasked.
+    private func mayOpen(_ number: UInt64, _ tuple: FourTuple) -> Bool {
+        guard number <= StackClient.numberMask else { return false }
+        if let known = running?.questions.removeValue(forKey: number) {
+            return known.isOpen && known.tuple == tuple
+        }
+        return isVirtual(tuple) && served[tuple.destination] != nil
     }
 
     private func isVirtual(_ tuple: FourTuple) -> Bool {

@@ -49,6 +49,8 @@ package final class StackClient {
     var generation: UInt64 = 0
     private var pause = StackClient.pauses.lowerBound
     private var allowances: [Allowance: MonotonicTime?] = [:]
+    /// Where connections are let in unasked; false once that was withdrawn, since some may be on their way.
+    private(set) var served: [IPv4Endpoint: Bool] = [:]
     /// Datagrams for the workload that found no room.
     package private(set) var droppedDatagramCount: UInt64 = 0
 
@@ -119,6 +121,22 @@ package final class StackClient {
         case .wait: break
         }
         command(.answer(StackQuestionID(number: number), answer))
+    }
+
+    /// Connections to `endpoint` are opened without `asks`, until `withdraw`. Where there are too many
+    /// endpoints, they are asked for.
+    package func serve(_ endpoint: Endpoint) {
+        guard let endpoint = IPv4Endpoint(endpoint), StackNetwork.isDialled(endpoint.address) else { return }
+        if served.count >= Limits.stackForwardsMaximum { served = served.filter(\.value) }
+        guard served.count < Limits.stackForwardsMaximum else { return }
+        served[endpoint] = true
+        command(.serve(endpoint))
+    }
+
+    package func withdraw(_ endpoint: Endpoint) {
+        guard let endpoint = IPv4Endpoint(endpoint), served[endpoint] == true else { return }
+        served[endpoint] = false
+        command(.withdraw(endpoint))
     }
 
     /// A datagram to the workload. One that finds no room is dropped, as UDP may.
@@ -232,6 +250,8 @@ package final class StackClient {
             startedAt: Now.current().monotonic)
         watcher?.watchOnce(process.channel)
         let now = Now.current().monotonic
+        served = served.filter(\.value)
+        for endpoint in served.keys { command(.serve(endpoint)) }
         for (allowance, until) in allowances where until.map({ now < $0 }) ?? true {
             command(.allow(allowance.endpoint, allowance.flowProtocol, until: until))
         }

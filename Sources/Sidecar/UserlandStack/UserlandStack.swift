@@ -259,6 +259,8 @@ package final class UserlandStack {
         switch command {
         case .answer(let id, let answer):
             perform(slirp) { $0.answer(id, answer, at: now, effects: &$1) }
+        case .serve(let endpoint): gate.serve(endpoint)
+        case .withdraw(let endpoint): gate.withdraw(endpoint)
         case .datagram(let tuple, let data): perform(slirp) { $0.deliver(tuple, data, effects: &$1) }
         case .unreachable(let tuple): perform(slirp) { $0.unreachable(tuple, effects: &$1) }
         case .reset(let tuple): perform(slirp) { $0.reset(tuple, effects: &$1) }

@@ -47,6 +47,9 @@ extension StackGate {
         else { return refuse(segment, packet, effects: &effects) }
         let id = StackQuestionID(number: nextQuestion)
         nextQuestion &+= 1
+        if served.contains(flow.destination), letIn(flow, id, at: now, effects: &effects) {
+            return effects.append(.input(flow))
+        }
         held[flow] = HeldSegment(
             id: id, frame: frame.copy(0..<frame.byteCount), packet: packet, segment: segment,
             deadline: now + Limits.stackAnswerTime, since: now)
@@ -97,20 +100,35 @@ extension StackGate {
         case .wait: held[flow]?.deadline = segment.since + Limits.stackWaitTime
         case .refuse: refuseHeld(flow, effects: &effects)
         case .open:
-            let isKnown = forwards.contains(flow.destination)
-            guard isKnown || forwards.count < Limits.stackForwardsMaximum else {
+            guard letIn(flow, id, at: now, effects: &effects) else {
                 return refuseHeld(flow, effects: &effects)
             }
             questions[id] = nil
             held[flow] = nil
-            openings[flow] = Opening(id: id, deadline: now + StackGate.openingTime)
-            if !isKnown {
-                forwards.insert(flow.destination)
-                effects.append(.forward(flow.destination))
-            }
             effects.append(.inject(segment.frame, flow))
         }
     }
+
+    /// Prepares libslirp for the connection's first segment. False where it has no room for the address.
+    private mutating func letIn(
+        _ flow: StackFlow, _ id: StackQuestionID, at now: MonotonicTime, effects: inout [Effect]
+    ) -> Bool {
+        if !forwards.contains(flow.destination) {
+            guard forwards.count < Limits.stackForwardsMaximum else { return false }
+            forwards.insert(flow.destination)
+            effects.append(.forward(flow.destination))
+        }
+        openings[flow] = Opening(id: id, deadline: now + StackGate.openingTime)
+        return true
+    }
+
+    /// Connections to `endpoint` are let in unasked from now on. Beyond so many addresses they are asked for.
+    package mutating func serve(_ endpoint: IPv4Endpoint) {
+        guard served.count < Limits.stackForwardsMaximum else { return }
+        served.insert(endpoint)
+    }
+
+    package mutating func withdraw(_ endpoint: IPv4Endpoint) { served.remove(endpoint) }
 
     private mutating func refuseHeld(_ flow: StackFlow, effects: inout [Effect]) {
         guard let segment = held.removeValue(forKey: flow) else { return }

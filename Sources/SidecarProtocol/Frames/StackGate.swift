@@ -6,7 +6,8 @@
 //   would dial whatever a frame names, loopback and the host's own network included. A frame for a virtual
 //   address asks the sidecar first: a connection's first segment is held until the answer, then let in
 //   behind an entry that makes libslirp connect to our own unix socket (`forward`), or refused by a reset
-//   that the gate writes itself. Datagrams to virtual addresses never reach libslirp, which knows no such
+//   that the gate writes itself. Where the sidecar has said beforehand that it serves an address, nothing is
+//   asked. Datagrams to virtual addresses never reach libslirp, which knows no such
 //   forwarding: they travel to the sidecar and back as messages. ARP and pings are answered here.
 //   Everything else is egress: only what the allow-list names goes to libslirp.
 //
@@ -97,6 +98,8 @@ package struct StackGate: Sendable {
     /// Those that libslirp has connected to our socket.
     var connections: [StackFlow: Connection] = [:]
     var forwards: Set<IPv4Endpoint> = []
+    /// Where connections are let in unasked.
+    var served: Set<IPv4Endpoint> = []
     /// Connections of either kind that have ended, and that libslirp may still hold.
     var finished: [StackFlow] = []
     var fragments = FragmentAssembler()

@@ -12,6 +12,8 @@ private enum Kind {
     static let allow: UInt8 = 18
     static let revoke: UInt8 = 19
     static let reset: UInt8 = 20
+    static let serve: UInt8 = 21
+    static let withdraw: UInt8 = 22
 
     static let opened: UInt8 = 1
     static let refused: UInt8 = 2
@@ -67,6 +69,8 @@ extension StackCommand {
                 $0.append64(id.number)
                 $0.append(answer.rawValue)
             }
+        case .serve(let endpoint): stackMessage(Kind.serve) { $0.append(endpoint) }
+        case .withdraw(let endpoint): stackMessage(Kind.withdraw) { $0.append(endpoint) }
         case .datagram(let tuple, let data): encodedDatagram(tuple, data)
         case .unreachable(let tuple): stackMessage(Kind.unreachable) { $0.append(tuple) }
         case .reset(let tuple): stackMessage(Kind.reset) { $0.append(tuple) }
@@ -92,6 +96,8 @@ extension StackCommand {
             let id = StackQuestionID(number: try reader.uint64())
             guard let answer = StackAnswer(rawValue: try reader.uint8()) else { throw reader.flaw }
             self = .answer(id, answer)
+        case Kind.serve: self = .serve(try reader.endpoint())
+        case Kind.withdraw: self = .withdraw(try reader.endpoint())
         case Kind.datagram: self = .datagram(try reader.tuple(), try reader.data())
         case Kind.unreachable: self = .unreachable(try reader.tuple())
         case Kind.reset: self = .reset(try reader.tuple())

@@ -31,6 +31,9 @@ package enum StackReport: Hashable, Sendable {
 /// From the sidecar to the stack.
 package enum StackCommand: Hashable, Sendable {
     case answer(StackQuestionID, StackAnswer)
+    /// Connections to this virtual address are let in unasked, until `withdraw`.
+    case serve(IPv4Endpoint)
+    case withdraw(IPv4Endpoint)
     /// A datagram to the workload; the source is a virtual address.
     case datagram(FourTuple, [UInt8])
     /// The datagram that the workload sent (source first) found nobody: "port unreachable".

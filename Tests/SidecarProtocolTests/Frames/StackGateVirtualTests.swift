@@ -3,6 +3,43 @@ import Testing
 
 @Suite("The gate and virtual addresses")
 struct StackGateVirtualTests {
+    @Test("where an address is served its connections are let in unasked, until it is withdrawn")
+    func served() throws {
+        let bench = GateBench()
+        bench.gate.serve(Self.peerFlow.destination)
+        let first = bench.receive(SampleFrames().tcp())
+        #expect(first == [.forward(Self.peerFlow.destination), .input(Self.peerFlow)])
+        // Sent again: the same connection, which is opening.
+        #expect(bench.receive(SampleFrames().tcp()) == [.input(Self.peerFlow)])
+        #expect(bench.registered(Self.peerFlow) != nil)
+        let second = bench.receive(SampleFrames().tcp(40_001))
+        #expect(second.count == 1 && second.reachesStack)
+        #expect(bench.question(SampleFrames().tcp(40_002, 81)) != nil, "another port is asked for")
+        bench.gate.withdraw(Self.peerFlow.destination)
+        #expect(bench.question(SampleFrames().tcp(40_003)) != nil)
+    }
+
+    @Test(
+        "connections that are let in unasked count, and those beyond the cap are refused", arguments: [2, 3])
+    func servedBeyondCap(count: Int) throws {
+        let bench = GateBench(flowsMaximum: 2)
+        bench.gate.serve(Self.peerFlow.destination)
+        var last: [StackGate.Effect] = []
+        for index in 0..<count { last = bench.receive(SampleFrames().tcp(40_000 + UInt16(index))) }
+        #expect(last.reachesStack == (count == 2))
+        #expect((last.frames.first?.tcp?.flags.contains(.rst) == true) == (count == 3))
+    }
+
+    @Test("beyond so many served addresses connections are asked for", arguments: [0, 1])
+    func servedMaximum(beyond: Int) {
+        let bench = GateBench()
+        for index in 0..<Limits.stackForwardsMaximum - 1 + beyond {
+            bench.gate.serve(IPv4Endpoint(IPv4Address(198, 18, 9, 9), UInt16(1000 + index)))
+        }
+        bench.gate.serve(Self.peerFlow.destination)
+        #expect((bench.question(SampleFrames().tcp()) != nil) == (beyond == 1))
+    }
+
     static let peerFlow = StackFlow(
         .tcp, sourcePort: 40_000, destination: IPv4Endpoint(SampleFrames.peer, 80))
 

@@ -24,6 +24,7 @@ struct StackMessageTests {
     static var commands: [StackCommand] {
         [
             .answer(StackQuestionID(number: 7), .open), .answer(StackQuestionID(number: 7), .wait),
+            .serve(tuple.destination), .withdraw(tuple.destination),
             .datagram(tuple, [9]), .unreachable(tuple), .reset(tuple),
             .allow(tuple.destination, .tcp, until: nil),
             .allow(tuple.destination, .udp, until: MonotonicTime(nanoseconds: 5)),
