@@ -85,7 +85,7 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "SidecarProtocolTests", dependencies: ["SidecarProtocol", "CSodium"],
-            swiftSettings: house),
+            exclude: ["Transcripts"], swiftSettings: house),
         .testTarget(
             name: "TransportTests",
             dependencies: ["SidecarProtocol", "Transport"] + nio, swiftSettings: house),

@@ -153,6 +153,11 @@ final class SessionPair {
         while flush(0) || flush(1) || deliver(0, chunk) || deliver(1, chunk) {}
     }
 
+    /// Moves bytes at the acceptor only; what it says reaches nobody.
+    func pumpAcceptor() {
+        while flush(1) || deliver(1, .max) {}
+    }
+
     func flush(_ end: Int) -> Bool {
         guard ends[end].error == nil else { return false }
         var out = [UInt8](repeating: 0, count: ends[end].session.flushByteCount)
