@@ -10,7 +10,7 @@ struct LaunchPlan {
     var account: Account
     var paths: MeshPaths
     var identity: IdentityPlan
-    var ownAddress: UInt32
+    var ownAddress: OwnAddress
     var masks: MaskPlan
     var instance: InstanceID
     /// What the command's first word leads to.

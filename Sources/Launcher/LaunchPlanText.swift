@@ -12,8 +12,8 @@ extension LaunchPlan {
             "command     \(configuration.command.joined(separator: " "))",
             "user        \(account.name), \(identity.isKept ? "kept" : "root inside")",
             "address     "
-                + (ownAddress == 0
-                    ? "the trust domain, made by the first launch, decides" : IPv4Prefix.text(ownAddress)),
+                + (ownAddress == .unknown
+                    ? "the trust domain, made by the first launch, decides" : ownAddress.text),
             "folders     \(paths.runtime), \(paths.state), \(paths.config)",
             "sidecar     \(sidecar)",
             "namespace A ids \(LaunchPlan.line(identity.users)) groups \(LaunchPlan.line(identity.groups))",
@@ -22,11 +22,13 @@ extension LaunchPlan {
             "datapath    \(configuration.datapath.rawValue)",
         ]
         for space in datapath == .veth ? [NetworkPlan.Space.mesh, .workload] : [.workload] {
-            for setting in NetworkPlan.settings(space, pingGroups: pings) {
+            var ipv6 = datapath == .veth ? NetworkPlan.settingsOfIPv6 : []
+            if space == .workload { ipv6.append(NetworkPlan.withoutIPv6) }
+            for setting in NetworkPlan.settings(space, pingGroups: pings) + ipv6 {
                 lines.append("  \(space.letter) \(setting.path) = \(setting.value)")
             }
         }
-        lines += network.steps.map { "  \($0.space.letter) \($0.step.text)" }
+        lines += (network.steps + network.stepsOfIPv6).map { "  \($0.space.letter) \($0.step.text)" }
         lines += masks.folders.map { "mask        \($0)" } + masks.files.map { "mask        \($0)" }
         lines += masks.binds.map { "bind        \($0.target)\($0.isReadOnly ? " (read-only)" : "")" }
         return lines.joined(separator: "\n") + "\n"
@@ -35,6 +37,10 @@ extension LaunchPlan {
     private static func line(_ extents: [IdentityPlan.Extent]) -> String {
         extents.map { "\($0.inside) \($0.outside) \($0.count)" }.joined(separator: ", ")
     }
+}
+
+extension OwnAddress {
+    fileprivate var text: String { "\(IPAddress(v4: v4))" + (v6.map { ", \($0)" } ?? "") }
 }
 
 extension NetworkPlan.Space {
@@ -54,8 +60,8 @@ extension NetworkPlan.Step {
         case .address(let prefix, let device): "\(prefix) on \(device)"
         case .route(let route):
             "\(route.isLocal ? "local " : "")\(route.destination)"
-                + (route.gateway.map { " via \(IPv4Prefix.text($0)) onlink" } ?? "") + " dev \(route.device)"
-                + (route.source.map { " src \(IPv4Prefix.text($0))" } ?? "")
+                + (route.gateway.map { " via \($0) onlink" } ?? "") + " dev \(route.device)"
+                + (route.source.map { " src \($0)" } ?? "")
         }
     }
 }

@@ -14,7 +14,7 @@ package enum NameFiles {
         return """
             127.0.0.1 localhost
             ::1 localhost ip6-localhost ip6-loopback
-            \(IPv4Prefix.text(own)) \(name)
+            \(IPAddress(v4: own)) \(name)
             \(hostLine)
             """
     }

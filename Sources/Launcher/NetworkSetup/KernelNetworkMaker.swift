@@ -34,9 +34,9 @@ final class KernelNetworkMaker: NetworkMaker {
         }
     }
 
-    func set(_ setting: NetworkPlan.Setting) throws(LaunchFailure) {
-        guard !SmallFile.set("/proc/sys/" + setting.path, to: setting.value) else { return }
-        if setting.isOptional, errno == ENOENT { return }
+    func set(_ setting: NetworkPlan.Setting) throws(LaunchFailure) -> Bool {
+        guard !SmallFile.set("/proc/sys/" + setting.path, to: setting.value) else { return true }
+        if setting.isOptional, errno == ENOENT { return false }
         throw LaunchFailure(
             "can't set \(setting.path) to \(setting.value): \(errorText(errno))",
             fix: errno == EROFS ? "mount /proc/sys writable where mesh-launch starts" : "")
@@ -46,6 +46,7 @@ final class KernelNetworkMaker: NetworkMaker {
         try workloadNetlink!.addVeth(
             NetworkPlan.workloadDevice, peer: NetworkPlan.meshDevice, mtu: NetworkPlan.vethMTU,
             peerNamespace: mesh)
+        meshNetlink!.know(NetworkPlan.meshDevice, index: NetworkPlan.meshDeviceIndex)
     }
 
     func makeTAP() throws(LaunchFailure) {

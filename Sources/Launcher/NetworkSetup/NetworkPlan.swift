@@ -9,8 +9,16 @@
 //   veth, and the default route carries the mesh too.
 //
 //   M's AnyIP route stands in table main, since table local is searched first, where it would swallow
-//   the workload's own /32. IPv6 is off on every device but lo: a TAP with a link-local address would
-//   begin to talk, and so start the userland stack, by itself.
+//   the workload's own /32.
+//
+//   IPv6, on veth alone and where the kernel has it, in the domain's own /48:
+//
+//     w0    OWN6/128 ────────── the same veth ─────────  m0  fe80::1/128
+//     lo    local, the upper /49                         lo  local, the lower /49, in table main
+//
+//   The lower /49 goes via fe80::1; nothing else leads out of W. No address is looked for on the wire
+//   before it is used (NODAD), and the kernel makes none by itself. The TAP has no IPv6: with a link-local
+//   address it would begin to talk, and so start the userland stack, by itself.
 
 import SidecarProtocol
 
@@ -26,10 +34,10 @@ package struct NetworkPlan: Equatable, Sendable {
     }
 
     package struct Route: Equatable, Sendable {
-        package var destination: IPv4Prefix
-        package var gateway: UInt32?
+        package var destination: AddressPrefix
+        package var gateway: IPAddress?
         package var device: String
-        package var source: UInt32?
+        package var source: IPAddress?
         package var isLocal = false
         package var isInMainTable = true
     }
@@ -37,7 +45,7 @@ package struct NetworkPlan: Equatable, Sendable {
     package enum Step: Equatable, Sendable {
         case up(String)
         case mtu(String, UInt32)
-        case address(IPv4Prefix, String)
+        case address(AddressPrefix, String)
         case route(Route)
     }
 
@@ -52,72 +60,102 @@ package struct NetworkPlan: Equatable, Sendable {
     package static let workloadDevice = "w0"
     package static let meshDevice = "m0"
     package static let tapDevice = "tap0"
-    package static let meshGateway: UInt32 = 0xA9FE_4D01
-    package static let stackGateway: UInt32 = 0xC612_0001
-    package static let virtualAddresses = IPv4Prefix(0xC612_0000, 16)
-    package static let localHalf = IPv4Prefix(0xC613_0000, 16)
+    /// Devices that are made with these indexes needn't be asked for theirs; lo's is always 1.
+    package static let workloadDeviceIndex: Int32 = 10
+    package static let meshDeviceIndex: Int32 = 11
+    package static let meshGateway = IPAddress(v4: 0xA9FE_4D01)
+    package static let stackGateway = IPAddress(v4: 0xC612_0001)
+    /// fe80::1
+    package static let meshGatewayV6 = IPAddress([0xFE, 0x80] + [UInt8](repeating: 0, count: 13) + [1])!
+    package static let virtualAddresses = AddressPrefix(IPAddress(v4: 0xC612_0000), 16)
+    package static let localHalf = AddressPrefix(IPAddress(v4: 0xC613_0000), 16)
 
     package var steps: [Placed]
+    /// After the others, and each may fail: then there is no IPv6.
+    package var stepsOfIPv6: [Placed]
 
     /// - Parameters:
     ///   - datapath: `veth` or `slirp`.
-    ///   - own: the workload's own VIP.
-    package init(datapath: WorkloadConfiguration.Datapath, own: UInt32, hasTAP: Bool) {
-        var steps = [Placed(space: .workload, step: .up("lo"))]
-        func add(_ space: Space, _ step: Step) { steps.append(Placed(space: space, step: step)) }
-        let ownPrefix = IPv4Prefix(own, 32)
-        if datapath == .veth {
-            let gateway = IPv4Prefix(NetworkPlan.meshGateway, 32)
-            add(.mesh, .up("lo"))
-            add(.mesh, .address(gateway, NetworkPlan.meshDevice))
-            add(.mesh, .up(NetworkPlan.meshDevice))
-            add(.mesh, .route(Route(destination: ownPrefix, device: NetworkPlan.meshDevice)))
-            add(.mesh, .route(Route(destination: NetworkPlan.virtualAddresses, device: "lo", isLocal: true)))
-            add(.workload, .address(ownPrefix, NetworkPlan.workloadDevice))
-            add(.workload, .up(NetworkPlan.workloadDevice))
-            add(
-                .workload,
-                .route(Route(destination: gateway, device: NetworkPlan.workloadDevice, source: own)))
-            add(
-                .workload,
-                .route(
-                    Route(
-                        destination: NetworkPlan.virtualAddresses, gateway: NetworkPlan.meshGateway,
-                        device: NetworkPlan.workloadDevice, source: own)))
-        }
-        if hasTAP {
-            add(.workload, .mtu(NetworkPlan.tapDevice, NetworkPlan.tapMTU))
-            add(.workload, .address(ownPrefix, NetworkPlan.tapDevice))
-            add(.workload, .up(NetworkPlan.tapDevice))
-            let gateway = IPv4Prefix(NetworkPlan.stackGateway, 32)
-            add(.workload, .route(Route(destination: gateway, device: NetworkPlan.tapDevice, source: own)))
-            add(
-                .workload,
-                .route(
-                    Route(
-                        destination: IPv4Prefix(0, 0), gateway: NetworkPlan.stackGateway,
-                        device: NetworkPlan.tapDevice, source: own)))
-        }
+    ///   - own: the workload's own VIPs.
+    package init(datapath: WorkloadConfiguration.Datapath, own: OwnAddress, hasTAP: Bool) {
+        let source = IPAddress(v4: own.v4)
+        steps = [Placed(space: .workload, step: .up("lo"))]
+        if datapath == .veth { steps += NetworkPlan.veth(source) }
+        if hasTAP { steps += NetworkPlan.tap(source) }
         // Last, since the kernel wants its source to be there. Without one, a program's datagrams to a peer's
         // local half would come from that very address, and not from where the peer's datagrams went.
-        add(
-            .workload,
+        steps.append(
+            Placed(
+                space: .workload,
+                step: .route(
+                    Route(
+                        destination: NetworkPlan.localHalf, device: "lo", source: source, isLocal: true,
+                        isInMainTable: false))))
+        stepsOfIPv6 = datapath == .veth ? own.v6.map(NetworkPlan.ipv6) ?? [] : []
+    }
+
+    private static func veth(_ own: IPAddress) -> [Placed] {
+        let mesh: [Step] = [
+            .up("lo"), .address(AddressPrefix(meshGateway), meshDevice), .up(meshDevice),
+            .route(Route(destination: AddressPrefix(own), device: meshDevice)),
+            .route(Route(destination: virtualAddresses, device: "lo", isLocal: true)),
+        ]
+        let workload: [Step] = [
+            .address(AddressPrefix(own), workloadDevice), .up(workloadDevice),
+            .route(Route(destination: AddressPrefix(meshGateway), device: workloadDevice, source: own)),
             .route(
                 Route(
-                    destination: NetworkPlan.localHalf, device: "lo", source: own, isLocal: true,
-                    isInMainTable: false)))
-        self.steps = steps
+                    destination: virtualAddresses, gateway: meshGateway, device: workloadDevice,
+                    source: own)),
+        ]
+        return mesh.map { Placed(space: .mesh, step: $0) }
+            + workload.map { Placed(space: .workload, step: $0) }
+    }
+
+    private static func tap(_ own: IPAddress) -> [Placed] {
+        let steps: [Step] = [
+            .mtu(tapDevice, tapMTU), .address(AddressPrefix(own), tapDevice), .up(tapDevice),
+            .route(Route(destination: AddressPrefix(stackGateway), device: tapDevice, source: own)),
+            .route(
+                Route(
+                    destination: AddressPrefix(IPAddress(v4: 0), 0), gateway: stackGateway,
+                    device: tapDevice, source: own)),
+        ]
+        return steps.map { Placed(space: .workload, step: $0) }
+    }
+
+    /// Both ends are up by then, which addresses and routes of IPv6 want.
+    private static func ipv6(_ own: IPAddress) -> [Placed] {
+        let network = Array(own.bytes.prefix(6))
+        let zeros = [UInt8](repeating: 0, count: 9)
+        let lower = AddressPrefix(IPAddress(network + [0x00] + zeros)!, 49)
+        let upper = AddressPrefix(IPAddress(network + [0x80] + zeros)!, 49)
+        return [
+            Placed(space: .mesh, step: .address(AddressPrefix(meshGatewayV6), meshDevice)),
+            Placed(
+                space: .mesh,
+                step: .route(Route(destination: AddressPrefix(own), device: meshDevice))),
+            Placed(space: .mesh, step: .route(Route(destination: lower, device: "lo", isLocal: true))),
+            Placed(space: .workload, step: .address(AddressPrefix(own), workloadDevice)),
+            Placed(
+                space: .workload,
+                step: .route(
+                    Route(destination: lower, gateway: meshGatewayV6, device: workloadDevice))),
+            Placed(
+                space: .workload,
+                step: .route(
+                    Route(
+                        destination: upper, device: "lo", source: own, isLocal: true,
+                        isInMainTable: false))),
+        ]
     }
 
     /// What is set in a namespace before a device is made in it.
     ///
     /// - Parameter pingGroups: group ids of user namespace A.
     package static func settings(_ space: Space, pingGroups: ClosedRange<UInt32>) -> [Setting] {
-        let common = [
-            Setting(path: "net/ipv6/conf/default/disable_ipv6", value: "1", isOptional: true),
-            // A new namespace may inherit the host's forwarding.
-            Setting(path: "net/ipv4/ip_forward", value: "0"),
-        ]
+        // A new namespace may inherit the host's forwarding.
+        let common = [Setting(path: "net/ipv4/ip_forward", value: "0")]
         switch space {
         case .mesh: return common
         case .workload:
@@ -129,21 +167,15 @@ package struct NetworkPlan: Equatable, Sendable {
             ]
         }
     }
-}
 
-package struct IPv4Prefix: Equatable, Sendable, CustomStringConvertible {
-    /// In host order.
-    package var address: UInt32
-    package var length: UInt8
+    /// For both ends of the veth pair, before it is made: no address but those of the plan, and no search
+    /// for routers.
+    package static let settingsOfIPv6 = [
+        Setting(path: "net/ipv6/conf/default/addr_gen_mode", value: "1", isOptional: true),
+        Setting(path: "net/ipv6/conf/default/accept_ra", value: "0", isOptional: true),
+    ]
 
-    package init(_ address: UInt32, _ length: UInt8) {
-        self.address = address
-        self.length = length
-    }
-
-    package var description: String { "\(IPv4Prefix.text(address))/\(length)" }
-
-    package static func text(_ address: UInt32) -> String {
-        [24, 16, 8, 0].map { String(address >> $0 & 0xFF) }.joined(separator: ".")
-    }
+    /// For the TAP, before it is made.
+    package static let withoutIPv6 = Setting(
+        path: "net/ipv6/conf/default/disable_ipv6", value: "1", isOptional: true)
 }

@@ -3,10 +3,11 @@
 
 import CNetlink
 import Glibc
+import SidecarProtocol
 
 final class RouteNetlink {
     private let socket: OpaquePointer
-    private var indexes: [String: Int32] = [:]
+    private var indexes: [String: Int32] = ["lo": 1]
 
     /// Opens it in the namespace that the calling thread is in.
     init() throws(LaunchFailure) {
@@ -33,15 +34,19 @@ final class RouteNetlink {
         defer { rtnl_link_put(other) }
         rtnl_link_set_name(link, name)
         rtnl_link_set_mtu(link, mtu)
-        rtnl_link_set_ifindex(link, 10)
-        rtnl_link_set_ifindex(other, 11)
+        rtnl_link_set_ifindex(link, NetworkPlan.workloadDeviceIndex)
+        rtnl_link_set_ifindex(other, NetworkPlan.meshDeviceIndex)
         rtnl_link_set_name(other, peer)
         rtnl_link_set_mtu(other, mtu)
         rtnl_link_set_ns_fd(other, peerNamespace)
         try RouteNetlink.check(
             rtnl_link_add(socket, link, NLM_F_CREATE | NLM_F_EXCL),
             "can't make the veth pair \(name), \(peer)")
+        know(name, index: NetworkPlan.workloadDeviceIndex)
     }
+
+    /// Spares the question.
+    func know(_ device: String, index: Int32) { indexes[device] = index }
 
     func change(_ device: String, up: Bool = false, mtu: UInt32? = nil) throws(LaunchFailure) {
         let index = try index(of: device)
@@ -58,7 +63,8 @@ final class RouteNetlink {
         try RouteNetlink.check(rtnl_link_change(socket, link, wanted, 0), "can't change the device \(device)")
     }
 
-    func add(_ prefix: IPv4Prefix, to device: String) throws(LaunchFailure) {
+    /// Usable at once: the kernel doesn't ask the wire whether somebody has it (IPv6).
+    func add(_ prefix: AddressPrefix, to device: String) throws(LaunchFailure) {
         let index = try index(of: device)
         guard let address = rtnl_addr_alloc() else { throw RouteNetlink.outOfMemory }
         defer { rtnl_addr_put(address) }
@@ -66,6 +72,7 @@ final class RouteNetlink {
         defer { nl_addr_put(local) }
         rtnl_addr_set_ifindex(address, index)
         try RouteNetlink.check(rtnl_addr_set_local(address, local), "can't use the address \(prefix)")
+        if prefix.address.isV6 { rtnl_addr_set_flags(address, UInt32(IFA_F_NODAD)) }
         try RouteNetlink.check(rtnl_addr_add(socket, address, 0), "can't give \(prefix) to \(device)")
     }
 
@@ -85,7 +92,7 @@ final class RouteNetlink {
         rtnl_route_set_scope(entry, UInt8(scope.rawValue))
         rtnl_route_nh_set_ifindex(hop, index)
         if let gateway = route.gateway {
-            let address = try RouteNetlink.address(IPv4Prefix(gateway, 32))
+            let address = try RouteNetlink.address(AddressPrefix(gateway))
             defer { nl_addr_put(address) }
             rtnl_route_nh_set_gateway(hop, address)
             rtnl_route_nh_set_flags(hop, UInt32(RTNH_F_ONLINK))
@@ -93,10 +100,9 @@ final class RouteNetlink {
         // The entry owns the hop from here on.
         rtnl_route_add_nexthop(entry, hop)
         if let source = route.source {
-            let address = try RouteNetlink.address(IPv4Prefix(source, 32))
+            let address = try RouteNetlink.address(AddressPrefix(source))
             defer { nl_addr_put(address) }
-            try RouteNetlink.check(
-                rtnl_route_set_pref_src(entry, address), "can't use \(IPv4Prefix.text(source))")
+            try RouteNetlink.check(rtnl_route_set_pref_src(entry, address), "can't use \(source)")
         }
         try RouteNetlink.check(
             rtnl_route_add(socket, entry, NLM_F_EXCL),
@@ -114,9 +120,10 @@ final class RouteNetlink {
         return index
     }
 
-    private static func address(_ prefix: IPv4Prefix) throws(LaunchFailure) -> OpaquePointer {
-        var bigEndian = prefix.address.bigEndian
-        guard let address = nl_addr_build(AF_INET, &bigEndian, 4) else { throw outOfMemory }
+    private static func address(_ prefix: AddressPrefix) throws(LaunchFailure) -> OpaquePointer {
+        let family = prefix.address.isV6 ? AF_INET6 : AF_INET
+        let bytes = prefix.address.bytes
+        guard let address = nl_addr_build(family, bytes, bytes.count) else { throw outOfMemory }
         nl_addr_set_prefixlen(address, Int32(prefix.length))
         return address
     }

@@ -32,7 +32,7 @@ struct InstanceFolder {
         }
         try SmallFile.make(path + "/resolv.conf", Array(NameFiles.resolver.utf8), mode: 0o644)
         let hosts = NameFiles.hosts(
-            plan.configuration.workload, own: plan.ownAddress, host: InstanceFolder.hostName())
+            plan.configuration.workload, own: plan.ownAddress.v4, host: InstanceFolder.hostName())
         try SmallFile.make(path + "/hosts", Array(hosts.utf8), mode: 0o644)
         let logPath = path + "/" + MeshPaths.sidecarLogName
         log = try checked(

@@ -38,7 +38,10 @@ extension BuilderReport {
         case .wantsMaps: CBOR.array([.unsigned(1)]).encoded()
         case .sidecar(let id): CBOR.array([.unsigned(2), .signed(id)]).encoded()
         case .network(let network):
-            CBOR.array([.unsigned(3), .text(network.datapath.rawValue), .bool(network.hasTAP)]).encoded()
+            CBOR.array([
+                .unsigned(3), .text(network.datapath.rawValue), .bool(network.hasTAP),
+                .bool(network.hasIPv6),
+            ]).encoded()
         case .initial(let id): CBOR.array([.unsigned(4), .signed(id)]).encoded()
         case .failed(let why): CBOR.array([.unsigned(5), .text(why)]).encoded()
         }
@@ -51,11 +54,12 @@ extension BuilderReport {
         case (.unsigned(2), 2):
             guard let id = parts[1].int32 else { return nil }
             self = .sidecar(processID: id)
-        case (.unsigned(3), 3):
+        case (.unsigned(3), 4):
             guard case .text(let name) = parts[1], case .bool(let hasTAP) = parts[2],
+                case .bool(let hasIPv6) = parts[3],
                 let datapath = WorkloadConfiguration.Datapath(rawValue: name)
             else { return nil }
-            self = .network(SidecarNetwork(datapath: datapath, hasTAP: hasTAP))
+            self = .network(SidecarNetwork(datapath: datapath, hasTAP: hasTAP, hasIPv6: hasIPv6))
         case (.unsigned(4), 2):
             guard let id = parts[1].int32 else { return nil }
             self = .initial(processID: id)

@@ -42,20 +42,25 @@ extension Driver: DatagramOwner {
             return
         }
         guard let message = PortUnreachable(source: source, destination: destination) else { return }
-        if icmpSocket < 0 {
-            do {
-                icmpSocket = try sockets.take(.meshICMP)
-            } catch {
-                return logger.warning("port unreachable can't be sent: \(error)")
-            }
+        do {
+            message.send(on: try errorSocket(isIPv6: source.address.isV6))
+        } catch {
+            logger.warning("port unreachable can't be sent: \(error)")
         }
-        message.send(on: icmpSocket)
+    }
+
+    private func errorSocket(isIPv6: Bool) throws(SystemError) -> Int32 {
+        let kind = SocketKind(place: .mesh, use: .errors, isIPv6: isIPv6)
+        if let socket = errorSockets[kind] { return socket }
+        let socket = try sockets.take(kind)
+        errorSockets[kind] = socket
+        return socket
     }
 
     // MARK: Inbound
 
     func deliverDatagrams(
-        _ id: FlowHandle, _ linkID: LinkID, _ stream: StreamID, _ routes: [WorkloadConnector.Route],
+        _ id: FlowHandle, _ linkID: LinkID, _ stream: StreamID, _ routes: WorkloadRoutes,
         _ permit: FlowPermit
     ) {
         guard let link = links[linkID], associations.count < Limits.associationsMaximum else {

@@ -88,23 +88,13 @@ extension Driver: FlowOwner {
         connector.start()
     }
 
-    /// Through M to the workload's own address, as its peers see it; then to 127.0.0.1 inside W.
     private func routes(
         to port: ServicePort, from source: Endpoint, or localSource: Endpoint
-    ) -> [WorkloadConnector.Route] {
-        var routes: [WorkloadConnector.Route] = []
-        if network?.datapath == .veth, let own = node.ownAddress {
-            routes.append(
-                .init(kind: .meshTCP, source: source, destination: Endpoint(own, port.port)))
-        }
-        if network?.datapath == .slirp, let own = node.ownAddress {
-            routes.append(
-                .init(kind: .workloadTCP, source: localSource, destination: Endpoint(own, port.port)))
-        }
-        let loopback = IPAddress(v4: 0x7F00_0001)
-        routes.append(
-            .init(kind: .workloadTCP, source: localSource, destination: Endpoint(loopback, port.port)))
-        return routes
+    ) -> WorkloadRoutes {
+        let isVeth = network?.datapath == .veth
+        return WorkloadRoutes(
+            to: port.port, own: node.ownAddress, from: source, or: localSource, isVeth: isVeth
+        ) { [unowned self] in node.ipv6Twin(of: $0) }
     }
 
     /// The workload took the connection.

@@ -59,6 +59,7 @@ extension Driver {
             return fail("the name service can't be opened: \(error)")
         }
         openEarlyListeners()
+        if network.hasIPv6 { feed(.hasIPv6) }
         becomeReady()
     }
 

@@ -47,8 +47,8 @@ final class Driver {
     /// Those flows that are UDP associations.
     var associations: Set<FlowHandle> = []
     var isSweepScheduled = false
-    /// For port unreachable; made at its first use.
-    var icmpSocket: Int32 = -1
+    /// For port unreachable; made at their first use.
+    var errorSockets: [SocketKind: Int32] = [:]
     var peerListener: PeerListener?
     var admin: AdminSocket?
     var credentials: CredentialSource?

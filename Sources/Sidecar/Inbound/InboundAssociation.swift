@@ -11,12 +11,14 @@ import Transport
 ///
 /// Whether anything listens is known only from the answer to a datagram. One that is refused through M
 /// before anything came back goes to 127.0.0.1 inside W, where the workload may listen instead; one that
-/// is refused there too, or later, ends the association, and the peer's workload hears of it.
+/// is refused there too, and by IPv6, or later, ends the association, and the peer's workload hears of it.
 final class InboundAssociation: ChannelInboundHandler, Association {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
     let handle: FlowHandle
-    private var routes: ArraySlice<WorkloadConnector.Route>
+    private var routes: ArraySlice<WorkloadRoute>
+    /// Nil once they are in `routes`.
+    private var restOfRoutes: (() -> [WorkloadRoute])?
     private let loop: any EventLoop
     private let sockets: NamespaceThread
     private unowned let owner: any DatagramOwner
@@ -33,11 +35,12 @@ final class InboundAssociation: ChannelInboundHandler, Association {
     private var isOver = false
 
     init(
-        _ handle: FlowHandle, routes: [WorkloadConnector.Route], loop: any EventLoop,
+        _ handle: FlowHandle, routes: WorkloadRoutes, loop: any EventLoop,
         sockets: NamespaceThread, owner: any DatagramOwner
     ) {
         self.handle = handle
-        self.routes = routes[...]
+        self.routes = routes.first[...]
+        restOfRoutes = routes.rest
         self.loop = loop
         self.sockets = sockets
         self.owner = owner
@@ -45,6 +48,10 @@ final class InboundAssociation: ChannelInboundHandler, Association {
 
     /// Opens the socket of the next route. False where none is left.
     func open() throws(SystemError) -> Bool {
+        if routes.isEmpty, let rest = restOfRoutes {
+            routes = rest()[...]
+            restOfRoutes = nil
+        }
         guard let route = routes.popFirst() else { return false }
         var kind = route.kind
         kind.use = .datagrams

@@ -7,17 +7,10 @@ import Transport
 
 /// One attempt to connect to the workload, over one or more routes.
 ///
-/// A route is a namespace, the address that the workload shall see, and the one that it may listen on.
-/// The next one is tried only when the kernel refused the connection: nothing listens there. On one
+/// The next route is tried only when the kernel refused the connection: nothing listens there. On one
 /// machine a connection is made inside connect(2), or nearly so, and the second call says so; a full
 /// backlog is the exception, for which the socket is asked again, ever later.
 final class WorkloadConnector {
-    struct Route {
-        var kind: SocketKind
-        var source: Endpoint
-        var destination: Endpoint
-    }
-
     enum Outcome {
         /// A connected socket, which the receiver owns.
         case connected(Int32)
@@ -26,8 +19,10 @@ final class WorkloadConnector {
 
     private let loop: any EventLoop
     private let sockets: NamespaceThread
-    private let allRoutes: [Route]
-    private var routes: ArraySlice<Route>
+    private let allRoutes: WorkloadRoutes
+    private var routes: ArraySlice<WorkloadRoute>
+    private var triedRest = false
+    private var round = 0
     private let deadline: NIODeadline
     /// Until then a refusal is a program that is still starting.
     private let patience: NIODeadline
@@ -41,11 +36,11 @@ final class WorkloadConnector {
 
     /// - Parameter patience: until when all routes are tried anew after a refusal.
     init(
-        routes: [Route], loop: any EventLoop, sockets: NamespaceThread,
+        routes: WorkloadRoutes, loop: any EventLoop, sockets: NamespaceThread,
         patience: NIODeadline = .uptimeNanoseconds(0), completion: @escaping (Outcome) -> Void
     ) {
         allRoutes = routes
-        self.routes = routes[...]
+        self.routes = routes.first[...]
         self.patience = patience
         self.loop = loop
         self.sockets = sockets
@@ -55,7 +50,7 @@ final class WorkloadConnector {
 
     /// Calls the completion, at once where the workload is quick.
     func start() {
-        while let route = routes.popFirst() {
+        while let route = nextRoute() {
             do {
                 switch try open(route) {
                 case .connected(let socket): return complete(.connected(socket))
@@ -67,7 +62,7 @@ final class WorkloadConnector {
                 return complete(.failed(.limit))
             }
         }
-        guard .now() < patience else { return complete(.failed(.workloadRefused)) }
+        guard .now() < patience || !triedRest else { return complete(.failed(.workloadRefused)) }
         let bound = NIOLoopBound(self, eventLoop: loop)
         retry = loop.scheduleTask(in: refusalDelay) { bound.value.startAnew() }
         quickRetries -= 1
@@ -75,8 +70,20 @@ final class WorkloadConnector {
     }
 
     private func startAnew() {
-        routes = allRoutes[...]
+        round += 1
+        routes = allRoutes.first[...]
+        triedRest = false
         start()
+    }
+
+    /// While the program is still starting, the rest are tried every eighth time only: it is the
+    /// program's processor that all this asking takes.
+    private func nextRoute() -> WorkloadRoute? {
+        if let route = routes.popFirst() { return route }
+        guard !triedRest, round % 8 == 0 || .now() >= patience else { return nil }
+        triedRest = true
+        routes = allRoutes.rest()[...]
+        return routes.popFirst()
     }
 
     func cancel() {
@@ -102,7 +109,7 @@ final class WorkloadConnector {
     }
 
     /// From the caller's own port where it is free, else from any.
-    private func open(_ route: Route) throws(SystemError) -> Attempt {
+    private func open(_ route: WorkloadRoute) throws(SystemError) -> Attempt {
         if route.source.port != 0 {
             let attempt = try open(route, from: route.source)
             if let attempt { return attempt }
@@ -111,7 +118,7 @@ final class WorkloadConnector {
     }
 
     /// Nil where `source` can't be used.
-    private func open(_ route: Route, from source: Endpoint) throws(SystemError) -> Attempt? {
+    private func open(_ route: WorkloadRoute, from source: Endpoint) throws(SystemError) -> Attempt? {
         let socket = try sockets.take(route.kind)
         var code = RawSocket.bind(socket, to: source)
         if code == 0 {
@@ -130,13 +137,13 @@ final class WorkloadConnector {
         }
     }
 
-    private func wait(for socket: Int32, _ route: Route, delay: TimeAmount) {
+    private func wait(for socket: Int32, _ route: WorkloadRoute, delay: TimeAmount) {
         pending = socket
         let bound = NIOLoopBound(self, eventLoop: loop)
         retry = loop.scheduleTask(in: delay) { bound.value.ask(socket, route, delay: delay) }
     }
 
-    private func ask(_ socket: Int32, _ route: Route, delay: TimeAmount) {
+    private func ask(_ socket: Int32, _ route: WorkloadRoute, delay: TimeAmount) {
         pending = -1
         switch RawSocket.connect(socket, to: route.destination) {
         case 0, EISCONN: complete(.connected(socket))

@@ -23,7 +23,7 @@ import Transport
 /// A kind of blank socket, and where it lives.
 struct SocketKind: Hashable, Sendable {
     enum Place: Hashable, Sendable { case mesh, workload }
-    /// TCP, UDP, or raw ICMP.
+    /// TCP, UDP, or raw ICMP, of either family.
     enum Use: Hashable, Sendable { case streams, datagrams, errors }
     var place: Place
     var use: Use
@@ -31,7 +31,6 @@ struct SocketKind: Hashable, Sendable {
 
     static let meshTCP = SocketKind(place: .mesh, use: .streams)
     static let meshUDP = SocketKind(place: .mesh, use: .datagrams)
-    static let meshICMP = SocketKind(place: .mesh, use: .errors)
     static let workloadTCP = SocketKind(place: .workload, use: .streams)
 }
 
@@ -153,7 +152,7 @@ private struct SocketMaker {
             switch kind.use {
             case .streams: (SOCK_STREAM, 0)
             case .datagrams: (SOCK_DGRAM, 0)
-            case .errors: (SOCK_RAW, IPPROTO_ICMP)
+            case .errors: (SOCK_RAW, kind.isIPv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)
             }
         let flags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(
@@ -174,6 +173,7 @@ private struct SocketMaker {
             enable(descriptor, Int32(IPPROTO_IP), SocketOption.bindAddressNoPort)
         case .datagrams, .errors: break
         }
+        // An address that a local route makes ours isn't one of a device, and couldn't be bound else.
         if kind.isIPv6 { enable(descriptor, Int32(IPPROTO_IPV6), SocketOption.ipv6FreeBind) }
     }
 

@@ -31,7 +31,8 @@ final class DatagramListener: ChannelInboundHandler {
 
     /// The kernel takes datagrams for the endpoint when this returns.
     func open(_ sockets: NamespaceThread, on loop: any EventLoop) throws(SystemError) {
-        let socket = try sockets.take(.meshUDP)
+        let kind = SocketKind(place: .mesh, use: .datagrams, isIPv6: endpoint.address.isV6)
+        let socket = try sockets.take(kind)
         let code = RawSocket.bind(socket, to: endpoint)
         guard code == 0 else {
             Glibc.close(socket)

@@ -30,7 +30,7 @@ final class Listeners {
     /// The kernel accepts connections for `endpoint` when this returns.
     func listen(_ endpoint: Endpoint) throws(SystemError) {
         guard open[endpoint] == nil else { return }
-        let kind = SocketKind(place: .mesh, use: .streams, isIPv6: endpoint.address.bytes.count == 16)
+        let kind = SocketKind(place: .mesh, use: .streams, isIPv6: endpoint.address.isV6)
         let socket = try sockets.take(kind)
         var code = RawSocket.bind(socket, to: endpoint)
         if code == 0, Glibc.listen(socket, Listeners.backlog) != 0 { code = errno }

@@ -65,9 +65,12 @@ package struct SidecarNetwork: Hashable, Sendable {
     /// `veth` or `slirp`, never `auto`.
     package var datapath: WorkloadConfiguration.Datapath
     package var hasTAP: Bool
-    package init(datapath: WorkloadConfiguration.Datapath, hasTAP: Bool) {
+    /// Both namespaces speak IPv6; on `veth` only.
+    package var hasIPv6: Bool
+    package init(datapath: WorkloadConfiguration.Datapath, hasTAP: Bool, hasIPv6: Bool) {
         self.datapath = datapath
         self.hasTAP = hasTAP
+        self.hasIPv6 = hasIPv6
     }
 }
 
@@ -87,6 +90,7 @@ extension LauncherMessage {
         case .network(let network):
             CBOR.array([
                 .unsigned(2), .text(network.datapath.rawValue), .bool(network.hasTAP),
+                .bool(network.hasIPv6),
             ]).encoded()
         case .workload(let processID):
             CBOR.array([.unsigned(3), .unsigned(UInt64(UInt32(bitPattern: processID)))]).encoded()
@@ -101,11 +105,12 @@ extension LauncherMessage {
         }
         switch (parts.first, parts.count) {
         case (.unsigned(1), 12): self = .start(try SidecarStart(parts: parts))
-        case (.unsigned(2), 3):
+        case (.unsigned(2), 4):
             guard case .text(let name) = parts[1], case .bool(let hasTAP) = parts[2],
+                case .bool(let hasIPv6) = parts[3],
                 let datapath = WorkloadConfiguration.Datapath(rawValue: name), datapath != .auto
             else { throw .unexpected(field: "network") }
-            self = .network(SidecarNetwork(datapath: datapath, hasTAP: hasTAP))
+            self = .network(SidecarNetwork(datapath: datapath, hasTAP: hasTAP, hasIPv6: hasIPv6))
         case (.unsigned(3), 2):
             self = .workload(processID: try LauncherMessage.signed(parts[1], "processID"))
         case (.unsigned(4), 2):

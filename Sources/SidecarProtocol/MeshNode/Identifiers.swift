@@ -53,6 +53,8 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         low = UInt64(number)
     }
 
+    package var isV6: Bool { !isIPv4 }
+
     package var v4: UInt32? { isIPv4 ? UInt32(truncatingIfNeeded: low) : nil }
 
     package var bytes: [UInt8] {

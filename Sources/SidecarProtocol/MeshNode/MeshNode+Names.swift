@@ -90,6 +90,12 @@ extension MeshNode {
         return [v4, VirtualAddresses.v6(of: callee.address, domain: addresses.domain)]
     }
 
+    /// The IPv6 twin of a virtual address; nil where the datapath has no IPv6.
+    package func ipv6Twin(of address: IPAddress) -> IPAddress? {
+        guard hasIPv6, let domain = addresses?.domain, let number = address.v4 else { return nil }
+        return VirtualAddresses.v6(of: number, domain: domain)
+    }
+
     /// The namespaces have IPv6 between them: listeners that are open get their twins.
     mutating func openIPv6() {
         guard !hasIPv6, let addresses else { return }

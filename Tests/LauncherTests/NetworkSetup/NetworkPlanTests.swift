@@ -5,7 +5,12 @@ import Testing
 
 @Suite("Network plans")
 struct NetworkPlanTests {
-    static let own: UInt32 = 0xC612_2A07
+    /// 198.18.42.7 and fd11:2233:4455::2a07
+    static let own = OwnAddress(
+        v4: 0xC612_2A07,
+        v6: VirtualAddresses.v6(
+            of: 0xC612_2A07,
+            domain: TrustDomainID([0x11, 0x22, 0x33, 0x44, 0x55] + [UInt8](repeating: 9, count: 27))!))
 
     private func lines(_ datapath: WorkloadConfiguration.Datapath, hasTAP: Bool) -> [String] {
         let plan = NetworkPlan(datapath: datapath, own: NetworkPlanTests.own, hasTAP: hasTAP)
@@ -55,11 +60,33 @@ struct NetworkPlanTests {
             ])
     }
 
-    @Test("low ports and ping are the workload's alone, IPv6 is off on new devices")
+    @Test("IPv6 is the domain's own /48 between both sides, and leads nowhere else")
+    func ipv6() {
+        let plan = NetworkPlan(datapath: .veth, own: NetworkPlanTests.own, hasTAP: true)
+        #expect(
+            plan.stepsOfIPv6.map { ($0.space == .mesh ? "M " : "W ") + $0.step.text } == [
+                "M fe80:0:0:0:0:0:0:1/128 on m0",
+                "M fd11:2233:4455:0:0:0:0:2a07/128 dev m0",
+                "M local fd11:2233:4455:0:0:0:0:0/49 dev lo",
+                "W fd11:2233:4455:0:0:0:0:2a07/128 on w0",
+                "W fd11:2233:4455:0:0:0:0:0/49 via fe80:0:0:0:0:0:0:1 onlink dev w0",
+                "W local fd11:2233:4455:8000:0:0:0:0/49 dev lo src fd11:2233:4455:0:0:0:0:2a07",
+            ])
+        #expect(!plan.steps.contains { $0.step.text.contains("fd11") })
+    }
+
+    @Test("there is no IPv6 on slirp, nor before there is a domain")
+    func noIPv6() {
+        let slirp = NetworkPlan(datapath: .slirp, own: NetworkPlanTests.own, hasTAP: true)
+        let early = NetworkPlan(datapath: .veth, own: .unknown, hasTAP: true)
+        #expect(slirp.stepsOfIPv6.isEmpty && early.stepsOfIPv6.isEmpty)
+    }
+
+    @Test("low ports and ping are the workload's alone, and nothing is forwarded")
     func settings() {
         let mesh = NetworkPlan.settings(.mesh, pingGroups: 0...0).map { "\($0.path)=\($0.value)" }
         let workload = NetworkPlan.settings(.workload, pingGroups: 0...5).map { "\($0.path)=\($0.value)" }
-        #expect(mesh == ["net/ipv6/conf/default/disable_ipv6=1", "net/ipv4/ip_forward=0"])
+        #expect(mesh == ["net/ipv4/ip_forward=0"])
         #expect(
             workload == mesh + [
                 "net/ipv4/ip_unprivileged_port_start=0", "net/ipv4/ping_group_range=0 5",

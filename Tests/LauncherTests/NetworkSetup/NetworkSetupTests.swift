@@ -7,10 +7,16 @@ import Testing
 private struct ScriptedMaker: NetworkMaker {
     var refusesVeth = false
     var refusesTAP = false
+    var hasIPv6 = true
+    /// The kernel knows IPv6's settings, and refuses its addresses.
+    var forbidsIPv6 = false
     var calls: [String] = []
 
     mutating func enterNew(_ space: NetworkPlan.Space) { calls.append("enter \(space)") }
-    mutating func set(_ setting: NetworkPlan.Setting) { calls.append("set") }
+    mutating func set(_ setting: NetworkPlan.Setting) -> Bool {
+        calls.append("set \(setting.path.split(separator: "/").last!)")
+        return hasIPv6 || !setting.path.contains("ipv6")
+    }
     mutating func makeVeth() throws(LaunchFailure) {
         calls.append("veth")
         if refusesVeth { throw LaunchFailure("no veth here", fix: "") }
@@ -19,11 +25,26 @@ private struct ScriptedMaker: NetworkMaker {
         calls.append("tap")
         if refusesTAP { throw LaunchFailure("no tun here", fix: "") }
     }
-    mutating func perform(_ placed: NetworkPlan.Placed) { calls.append("\(placed.space)") }
+    mutating func perform(_ placed: NetworkPlan.Placed) throws(LaunchFailure) {
+        calls.append("\(placed.space)")
+        let isIPv6 =
+            switch placed.step {
+            case .up, .mtu: false
+            case .address(let prefix, _): prefix.address.isV6
+            case .route(let route): route.destination.address.isV6
+            }
+        guard isIPv6 else { return }
+        calls.append("IPv6")
+        if forbidsIPv6 || !hasIPv6 { throw LaunchFailure("no IPv6 here", fix: "") }
+    }
     mutating func abandon(_ space: NetworkPlan.Space) { calls.append("abandon \(space)") }
 
     /// What was asked for, without the details.
-    var main: [String] { calls.filter { !["set", "mesh", "workload"].contains($0) } }
+    var main: [String] {
+        calls.filter { call in
+            !["mesh", "workload", "IPv6"].contains(call) && !call.hasPrefix("set ")
+        }
+    }
 }
 
 @Suite("Network set-up")
@@ -49,7 +70,7 @@ struct NetworkSetupTests {
     func automatic() throws {
         var maker = ScriptedMaker()
         let network = try make(.auto, &maker)
-        #expect(network == SidecarNetwork(datapath: .veth, hasTAP: true))
+        #expect(network == SidecarNetwork(datapath: .veth, hasTAP: true, hasIPv6: true))
         #expect(maker.main == ["enter mesh", "enter workload", "veth", "tap"])
     }
 
@@ -57,7 +78,7 @@ struct NetworkSetupTests {
     func fallback() throws {
         var maker = ScriptedMaker(refusesVeth: true)
         let network = try make(.auto, &maker)
-        #expect(network == SidecarNetwork(datapath: .slirp, hasTAP: true))
+        #expect(network == SidecarNetwork(datapath: .slirp, hasTAP: true, hasIPv6: false))
         #expect(maker.main == ["enter mesh", "enter workload", "veth", "abandon mesh", "tap"])
         #expect(!maker.calls.contains("mesh"), "nothing is done in an abandoned namespace")
     }
@@ -74,7 +95,36 @@ struct NetworkSetupTests {
     func vethWithoutTAP() throws {
         var maker = ScriptedMaker(refusesTAP: true)
         let network = try make(.auto, &maker)
-        #expect(network == SidecarNetwork(datapath: .veth, hasTAP: false))
+        #expect(network == SidecarNetwork(datapath: .veth, hasTAP: false, hasIPv6: true))
+    }
+
+    @Test("a kernel without IPv6 isn't asked for its addresses")
+    func noIPv6() throws {
+        var maker = ScriptedMaker(hasIPv6: false)
+        let network = try make(.auto, &maker)
+        #expect(network == SidecarNetwork(datapath: .veth, hasTAP: true, hasIPv6: false))
+        #expect(!maker.calls.contains("IPv6"))
+    }
+
+    @Test("a kernel that forbids IPv6 is left in peace after its first refusal")
+    func forbiddenIPv6() throws {
+        var maker = ScriptedMaker(forbidsIPv6: true)
+        let network = try make(.auto, &maker)
+        #expect(network == SidecarNetwork(datapath: .veth, hasTAP: true, hasIPv6: false))
+        #expect(maker.calls.filter { $0 == "IPv6" }.count == 1)
+    }
+
+    @Test(
+        "IPv6 is off before the TAP is made, and not before the veth pair is",
+        arguments: [WorkloadConfiguration.Datapath.auto, .veth, .slirp])
+    func tapWithoutIPv6(_ datapath: WorkloadConfiguration.Datapath) throws {
+        var maker = ScriptedMaker()
+        _ = try make(datapath, &maker)
+        let off = try #require(maker.calls.firstIndex(of: "set disable_ipv6"))
+        let tap = try #require(maker.calls.firstIndex(of: "tap"))
+        #expect(off < tap)
+        if let veth = maker.calls.firstIndex(of: "veth") { #expect(veth < off) }
+        #expect(maker.calls.contains("set accept_ra") == (datapath != .slirp))
     }
 
     @Test("slirp makes no mesh side, and is refused without a TAP", arguments: [true, false])
@@ -85,7 +135,7 @@ struct NetworkSetupTests {
             #expect(failure?.description.hasPrefix("no tun here; ") == true)
         } else {
             let network = try make(.slirp, &maker)
-            #expect(network == SidecarNetwork(datapath: .slirp, hasTAP: true))
+            #expect(network == SidecarNetwork(datapath: .slirp, hasTAP: true, hasIPv6: false))
         }
         #expect(maker.main == ["enter workload", "tap"])
     }

@@ -9,7 +9,7 @@ struct MessagesTests {
     func builder() {
         let reports: [BuilderReport] = [
             .wantsMaps, .sidecar(processID: 4711), .initial(processID: .max), .failed("no"),
-            .network(SidecarNetwork(datapath: .veth, hasTAP: false)),
+            .network(SidecarNetwork(datapath: .veth, hasTAP: false, hasIPv6: true)),
         ]
         for report in reports { #expect(BuilderReport(report.encoded()) == report) }
     }

@@ -88,7 +88,7 @@ import Testing
             runtimeFolder: "/r", stateFolder: "/s", configFolder: "/c", executableDigest: nil,
             configurationPath: "/w.yaml", joins: true, logsToStandardError: false, executable: "/x")
         for message in [
-            LauncherMessage.start(start), .network(.init(datapath: .veth, hasTAP: true)),
+            LauncherMessage.start(start), .network(.init(datapath: .veth, hasTAP: true, hasIPv6: true)),
             .workload(processID: 77), .finish(waitStatus: -1),
         ] {
             #expect(try LauncherMessage(canonical: message.encoded()) == message)

@@ -75,11 +75,11 @@ struct WorkloadConnectorTests {
         let thread = namespaces.thread
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let routes = pairs.map { WorkloadConnector.Route(kind: .meshTCP, source: $0.0, destination: $0.1) }
+        let routes = pairs.map { WorkloadRoute(kind: .meshTCP, source: $0.0, destination: $0.1) }
         let promise = loop.makePromise(of: Outcome.self)
         let connector = try await loop.submit {
             let connector = WorkloadConnector(
-                routes: routes, loop: loop, sockets: thread, patience: patience
+                routes: WorkloadRoutes(routes), loop: loop, sockets: thread, patience: patience
             ) { outcome in
                 switch outcome {
                 case .connected(let socket): promise.succeed(Outcome(socket: socket))

@@ -29,7 +29,8 @@ struct NamespaceFixture {
     func sendNetwork() throws {
         let own = open("/proc/self/ns/net", O_RDONLY)
         defer { close(own) }
-        let message = LauncherMessage.network(SidecarNetwork(datapath: .veth, hasTAP: false)).encoded()
+        let message = LauncherMessage.network(SidecarNetwork(datapath: .veth, hasTAP: false, hasIPv6: false))
+            .encoded()
         try #require(mesh_send(launcher, message, message.count, [own, own], 2) == message.count)
         try #require(
             events.waits { events in
@@ -72,7 +73,8 @@ struct NamespaceThreadTests {
     func stock() throws {
         let fixture = try NamespaceFixture()
         try fixture.sendNetwork()
-        for kind in [SocketKind.meshTCP, .meshUDP, .meshICMP, .workloadTCP] {
+        let errors = SocketKind(place: .mesh, use: .errors)
+        for kind in [SocketKind.meshTCP, .meshUDP, errors, .workloadTCP] {
             for _ in 0..<Limits.blankSocketsMaximum * 3 { close(try fixture.thread.take(kind)) }
         }
         close(fixture.launcher)

@@ -183,10 +183,11 @@ struct DatagramFixture {
     }
 
     func openInbound(_ pairs: [(Endpoint, Endpoint)]) async throws {
-        let routes = pairs.map { WorkloadConnector.Route(kind: .meshTCP, source: $0.0, destination: $0.1) }
+        let routes = pairs.map { WorkloadRoute(kind: .meshTCP, source: $0.0, destination: $0.1) }
         try await run { state in
             let association = InboundAssociation(
-                FlowHandle(number: 1), routes: routes, loop: state.loop, sockets: state.thread, owner: state)
+                FlowHandle(number: 1), routes: WorkloadRoutes(routes), loop: state.loop,
+                sockets: state.thread, owner: state)
             state.inbound = association
             let isOpen = try association.open()
             #expect(isOpen)

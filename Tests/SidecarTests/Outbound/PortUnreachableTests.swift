@@ -21,10 +21,25 @@ struct PortUnreachableTests {
         #expect(Array(bytes[28..<32]) == [156, 64, 0, 53])
     }
 
-    @Test("an IPv6 datagram has no such message")
+    @Test("that for an IPv6 datagram leaves its checksum to the kernel")
+    func encodingV6() throws {
+        let source = try #require(IPAddress([UInt8](repeating: 1, count: 16)))
+        let destination = try #require(IPAddress([UInt8](repeating: 2, count: 16)))
+        let message = try #require(
+            PortUnreachable(source: Endpoint(source, 40_000), destination: Endpoint(destination, 53)))
+        let bytes = message.encoded()
+        #expect(bytes.count == 8 + 40 + 8)
+        #expect(Array(bytes[..<8]) == [1, 4, 0, 0, 0, 0, 0, 0])
+        #expect(bytes[8] == 0x60 && bytes[14] == 17)
+        #expect(Array(bytes[16..<48]) == source.bytes + destination.bytes)
+        #expect(Array(bytes[48..<52]) == [156, 64, 0, 53])
+    }
+
+    @Test("no message has addresses of both families")
     func wrongFamily() throws {
+        let v4 = Endpoint(IPAddress(v4: 0xC612_0102), 1)
         let v6 = Endpoint(try #require(IPAddress([UInt8](repeating: 1, count: 16))), 1)
-        #expect(PortUnreachable(source: v6, destination: v6) == nil)
+        #expect(PortUnreachable(source: v4, destination: v6) == nil)
     }
 
     private func sum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
