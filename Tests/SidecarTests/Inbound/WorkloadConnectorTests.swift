@@ -36,6 +36,22 @@ struct WorkloadConnectorTests {
         #expect(refused.failure == .workloadRefused)
     }
 
+    @Test("the rest are tried where all the first are refused, and not before")
+    func rest() async throws {
+        let server = try LoopbackServer()
+        let closed = loopback(1, try LoopbackServer.freePort())
+        let from = loopback(8)
+        let rest = Asked()
+        let first = try await connect([(from, server.endpoint)], rest: [(from, closed)], asked: rest)
+        RawSocket.abort(try #require(first.socket))
+        #expect(rest.count == 0)
+        let second = try await connect([(from, closed)], rest: [(from, server.endpoint)], asked: rest)
+        RawSocket.abort(try #require(second.socket))
+        #expect(rest.count == 1)
+        let refused = try await connect([(from, closed)], rest: [(from, closed)], asked: rest)
+        #expect(refused.failure == .workloadRefused && rest.count == 2)
+    }
+
     @Test("with patience, a port that opens late is still reached")
     func patience() async throws {
         let late = loopback(1, try LoopbackServer.freePort())
@@ -67,7 +83,8 @@ struct WorkloadConnectorTests {
     }
 
     private func connect(
-        _ pairs: [(Endpoint, Endpoint)], patience: NIODeadline = .uptimeNanoseconds(0),
+        _ pairs: [(Endpoint, Endpoint)], rest: [(Endpoint, Endpoint)] = [], asked: Asked = Asked(),
+        patience: NIODeadline = .uptimeNanoseconds(0),
         meanwhile: @escaping @Sendable () -> Void = {}
     ) async throws -> Outcome {
         let namespaces = try NamespaceFixture()
@@ -76,10 +93,16 @@ struct WorkloadConnectorTests {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let routes = pairs.map { WorkloadRoute(kind: .meshTCP, source: $0.0, destination: $0.1) }
+        let more = rest.map { WorkloadRoute(kind: .meshTCP, source: $0.0, destination: $0.1) }
         let promise = loop.makePromise(of: Outcome.self)
         let connector = try await loop.submit {
+            var all = WorkloadRoutes(routes)
+            all.rest = {
+                asked.count += 1
+                return more
+            }
             let connector = WorkloadConnector(
-                routes: WorkloadRoutes(routes), loop: loop, sockets: thread, patience: patience
+                routes: all, loop: loop, sockets: thread, patience: patience
             ) { outcome in
                 switch outcome {
                 case .connected(let socket): promise.succeed(Outcome(socket: socket))
@@ -95,6 +118,13 @@ struct WorkloadConnectorTests {
         try await group.shutdownGracefully()
         return outcome
     }
+}
+
+/// How often the rest of the routes were asked for.
+///
+/// `@unchecked Sendable`: the event loop writes, and the test reads after the connection's end.
+final class Asked: @unchecked Sendable {
+    var count = 0
 }
 
 /// A listening socket on 127.0.0.1.

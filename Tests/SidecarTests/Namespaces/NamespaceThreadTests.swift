@@ -73,8 +73,13 @@ struct NamespaceThreadTests {
     func stock() throws {
         let fixture = try NamespaceFixture()
         try fixture.sendNetwork()
-        let errors = SocketKind(place: .mesh, use: .errors)
-        for kind in [SocketKind.meshTCP, .meshUDP, errors, .workloadTCP] {
+        var kinds = [SocketKind.meshTCP, .meshUDP, .workloadTCP, SocketKind(place: .mesh, use: .errors)]
+        for kind in kinds {
+            var twin = kind
+            twin.isIPv6 = true
+            kinds.append(twin)
+        }
+        for kind in kinds {
             for _ in 0..<Limits.blankSocketsMaximum * 3 { close(try fixture.thread.take(kind)) }
         }
         close(fixture.launcher)
