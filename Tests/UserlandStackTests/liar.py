@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A userland stack that an attacker has taken over: it tells the sidecar what its own name says."""
 
-import os, select, socket, struct, sys
+import os, socket, struct, sys
 
 channel = socket.socket(fileno=3)
 channel.setblocking(True)
@@ -81,5 +81,10 @@ elif lie == "truth":
     honest_question()
     say(question(1, kind=3), theirs.fileno())
 theirs.close()
-# An end by itself isn't what the tests wait for.
-select.select([channel], [], [], 30)
+# An end by itself isn't what the tests wait for, nor is the reset that unread commands would make of it.
+channel.settimeout(30)
+try:
+    while channel.recv(65600):
+        pass
+except OSError:
+    pass
