@@ -118,7 +118,9 @@ let package = Package(
             name: "LauncherTests", dependencies: ["Launcher", "SidecarProtocol", "mesh-launch"],
             exclude: ["Fixtures"], swiftSettings: house),
         // The built executables with real programs.
-        .testTarget(name: "MeshTests", swiftSettings: house),
+        .testTarget(
+            name: "MeshTests", exclude: ["Datapaths/probe-client.py", "Datapaths/probe-server.py"],
+            swiftSettings: house),
         .testTarget(
             name: "MeshCommandTests",
             dependencies: [

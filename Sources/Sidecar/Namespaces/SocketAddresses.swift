@@ -17,7 +17,8 @@ extension Endpoint {
             if let number = address.v4 {
                 raw.storeBytes(of: number.bigEndian, toByteOffset: 4, as: UInt32.self)
             } else {
-                for (index, byte) in address.bytes.enumerated() { raw[8 + index] = byte }
+                raw.storeBytes(of: address.high.bigEndian, toByteOffset: 8, as: UInt64.self)
+                raw.storeBytes(of: address.low.bigEndian, toByteOffset: 16, as: UInt64.self)
             }
             return body(
                 raw.baseAddress!.assumingMemoryBound(to: sockaddr.self), isIPv4 ? 16 : 28)
@@ -26,38 +27,30 @@ extension Endpoint {
 
     /// Nil for a unix socket's address. IPv4 inside IPv6 (`::ffff:…`) becomes IPv4.
     init?(_ address: SocketAddress) {
-        if case .unixDomainSocket = address { return nil }
-        if case .v4 = address {
-            let (number, port) = address.withSockAddr { raw, size in
-                let bytes = UnsafeRawBufferPointer(start: raw, count: size)
-                return (
-                    bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self),
-                    bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)
-                )
-            }
-            self.init(IPAddress(v4: UInt32(bigEndian: number)), UInt16(bigEndian: port))
-            return
+        let endpoint = address.withSockAddr { raw, size in
+            Endpoint(raw: UnsafeRawBufferPointer(start: raw, count: size))
         }
-        let bytes: [UInt8] = address.withSockAddr { raw, size in
-            Array(UnsafeRawBufferPointer(start: raw, count: size))
-        }
-        self.init(family: AF_INET6, bytes: bytes)
+        guard let endpoint else { return nil }
+        self = endpoint
     }
 
-    /// From the bytes of a `sockaddr_in` or `sockaddr_in6`.
-    fileprivate init?(family: Int32, bytes: [UInt8]) {
-        switch family {
-        case AF_INET where bytes.count >= 8: self.init(Array(bytes[4..<8]), port: bytes[2...3])
-        case AF_INET6 where bytes.count >= 24:
-            let isMapped = bytes[8..<20].elementsEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF])
-            self.init(Array(bytes[(isMapped ? 20 : 8)..<24]), port: bytes[2...3])
+    /// From a `sockaddr_in` or `sockaddr_in6`.
+    fileprivate init?(raw: UnsafeRawBufferPointer) {
+        func number<Number: FixedWidthInteger>(at offset: Int) -> Number {
+            Number(bigEndian: raw.loadUnaligned(fromByteOffset: offset, as: Number.self))
+        }
+        guard raw.count >= 8 else { return nil }
+        let port: UInt16 = number(at: 2)
+        switch Int32(raw.loadUnaligned(as: sa_family_t.self)) {
+        case AF_INET: self.init(IPAddress(v4: number(at: 4)), port)
+        case AF_INET6 where raw.count >= 24:
+            let (high, low): (UInt64, UInt64) = (number(at: 8), number(at: 16))
+            let isMapped = high == 0 && low >> 32 == 0xFFFF
+            self.init(
+                isMapped
+                    ? IPAddress(v4: UInt32(truncatingIfNeeded: low)) : IPAddress(high: high, low: low), port)
         default: return nil
         }
-    }
-
-    private init?(_ address: [UInt8], port: ArraySlice<UInt8>) {
-        guard let ip = IPAddress(address) else { return nil }
-        self.init(ip, port.reduce(0) { $0 << 8 | UInt16($1) })
     }
 
     var socketAddress: SocketAddress? {
@@ -82,7 +75,7 @@ enum RawSocket {
             var size = socklen_t(raw.count)
             let address = raw.baseAddress!.assumingMemoryBound(to: sockaddr.self)
             guard getsockname(socket, address, &size) == 0 else { return nil }
-            return Endpoint(family: Int32(address.pointee.sa_family), bytes: Array(raw.prefix(Int(size))))
+            return Endpoint(raw: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(raw)[..<Int(size)]))
         }
     }
 

@@ -35,8 +35,8 @@ package struct StreamID: Hashable, Comparable, Sendable {
 /// Held in place and not as an array: every connection makes several.
 package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     /// The address's 128 bits; an IPv4 address is the last 32 of `low`.
-    private let high: UInt64
-    private let low: UInt64
+    package let high: UInt64
+    package let low: UInt64
     package let isIPv4: Bool
 
     package init?(_ bytes: [UInt8]) {
@@ -51,6 +51,13 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         isIPv4 = true
         high = 0
         low = UInt64(number)
+    }
+
+    /// IPv6, from its two halves.
+    package init(high: UInt64, low: UInt64) {
+        isIPv4 = false
+        self.high = high
+        self.low = low
     }
 
     package var isV6: Bool { !isIPv4 }
@@ -68,10 +75,28 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         if let number = v4 {
             return "\(number >> 24).\(number >> 16 & 0xFF).\(number >> 8 & 0xFF).\(number & 0xFF)"
         }
-        let bytes = bytes
-        return stride(from: 0, to: 16, by: 2)
-            .map { String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16) }
-            .joined(separator: ":")
+        return textOfIPv6
+    }
+
+    /// RFC 5952: the longest run of zeros, of two groups at least, is written as `::`.
+    private var textOfIPv6: String {
+        let groups = [high, low].flatMap { half in
+            [48, 32, 16, 0].map { UInt16(truncatingIfNeeded: half >> UInt64($0)) }
+        }
+        var longest = 0..<0
+        var start = 0
+        for (index, group) in groups.enumerated() {
+            if group != 0 {
+                start = index + 1
+            } else if index + 1 - start > longest.count {
+                longest = start..<index + 1
+            }
+        }
+        func text(_ part: ArraySlice<UInt16>) -> String {
+            part.map { String($0, radix: 16) }.joined(separator: ":")
+        }
+        guard longest.count > 1 else { return text(groups[...]) }
+        return text(groups[..<longest.lowerBound]) + "::" + text(groups[longest.upperBound...])
     }
 }
 

@@ -79,22 +79,26 @@ package struct VirtualAddresses: Sendable {
 
     /// The IPv6 twin of an address of either half.
     package static func v6(of address: UInt32, domain: TrustDomainID) -> IPAddress {
-        let half: UInt8 = address & networkBit == 0 ? 0x00 : 0x80
-        let tail = [UInt8(truncatingIfNeeded: address >> 8), UInt8(truncatingIfNeeded: address)]
-        return IPAddress([0xFD] + domain.bytes.prefix(5) + [half, 0, 0, 0, 0, 0, 0, 0] + tail)!
+        let half: UInt64 = address & networkBit == 0 ? 0 : localBit
+        return IPAddress(high: prefix(of: domain) | half, low: UInt64(address & 0xFFFF))
     }
 
     /// The IPv4 twin of an IPv6 address of this domain; an IPv4 address as it is.
     package func v4(of address: IPAddress) -> UInt32? {
         if let number = address.v4 { return number }
-        let bytes = address.bytes
-        guard bytes[0] == 0xFD, Array(bytes[1..<6]) == Array(domain.bytes.prefix(5)),
-            bytes[6] & 0x7F == 0, bytes[7..<14].allSatisfy({ $0 == 0 })
-        else { return nil }
-        let half = bytes[6] == 0 ? 0 : VirtualAddresses.networkBit
-        return 0xC612_0000 | half | UInt32(bytes[14]) << 8 | UInt32(bytes[15])
+        let isOurs = address.high & ~VirtualAddresses.localBit == VirtualAddresses.prefix(of: domain)
+        guard isOurs, address.low <= 0xFFFF else { return nil }
+        let half = address.high & VirtualAddresses.localBit == 0 ? 0 : VirtualAddresses.networkBit
+        return 0xC612_0000 | half | UInt32(address.low)
     }
 
+    /// The domain's /48, as the high half of an address.
+    private static func prefix(of domain: TrustDomainID) -> UInt64 {
+        domain.bytes.prefix(5).reduce(UInt64(0xFD)) { $0 << 8 | UInt64($1) } << 16
+    }
+
+    /// What tells the upper /49 from the lower one.
+    private static let localBit: UInt64 = 0x8000
     /// What tells 198.19 from 198.18.
     private static let networkBit: UInt32 = 0x0001_0000
 

@@ -61,10 +61,16 @@ final class Running {
         return status == nil
     }
 
-    /// Waits until the workload's output holds this text.
-    func awaitOutput(_ text: String, location: SourceLocation = #_sourceLocation) {
-        let came = Deadline.poll { output.contains(text) }
-        #expect(came, "no \"\(text)\" in: \(output) \(errors)", sourceLocation: location)
+    /// Waits until the workload's output holds this text. False, and an issue, where it doesn't come.
+    @discardableResult
+    func awaitOutput(_ text: String, location: SourceLocation = #_sourceLocation) -> Bool {
+        _ = Deadline.poll { output.contains(text) || !isRunning }
+        let came = output.contains(text)
+        #expect(
+            came,
+            "no \"\(text)\" in: \(output) \(errors), \(status.map { "ended with status \($0)" } ?? "runs")",
+            sourceLocation: location)
+        return came
     }
 
     func send(_ signal: Int32) { kill(pid, signal) }

@@ -29,7 +29,7 @@ extension LaunchTests {
             }
             for number in numbers {
                 running.send(number)
-                running.awaitOutput("got \(number)\n")
+                guard running.awaitOutput("got \(number)\n") else { break }
             }
             running.send(SIGUSR2)
             let finished = running.finish()

@@ -65,12 +65,12 @@ struct NetworkPlanTests {
         let plan = NetworkPlan(datapath: .veth, own: NetworkPlanTests.own, hasTAP: true)
         #expect(
             plan.stepsOfIPv6.map { ($0.space == .mesh ? "M " : "W ") + $0.step.text } == [
-                "M fe80:0:0:0:0:0:0:1/128 on m0",
-                "M fd11:2233:4455:0:0:0:0:2a07/128 dev m0",
-                "M local fd11:2233:4455:0:0:0:0:0/49 dev lo",
-                "W fd11:2233:4455:0:0:0:0:2a07/128 on w0",
-                "W fd11:2233:4455:0:0:0:0:0/49 via fe80:0:0:0:0:0:0:1 onlink dev w0",
-                "W local fd11:2233:4455:8000:0:0:0:0/49 dev lo src fd11:2233:4455:0:0:0:0:2a07",
+                "M fe80::1/128 on m0",
+                "M fd11:2233:4455::2a07/128 dev m0",
+                "M local fd11:2233:4455::/49 dev lo",
+                "W fd11:2233:4455::2a07/128 on w0",
+                "W fd11:2233:4455::/49 via fe80::1 onlink dev w0",
+                "W local fd11:2233:4455:8000::/49 dev lo src fd11:2233:4455::2a07",
             ])
         #expect(!plan.steps.contains { $0.step.text.contains("fd11") })
     }
