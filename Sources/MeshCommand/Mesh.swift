@@ -36,7 +36,8 @@ struct Mesh: ParsableCommand {
             """,
         version: MeshVersion.text,
         subcommands: [
-            Status.self, Flows.self, Whois.self, Metrics.self, Check.self, Reload.self, Shutdown.self,
-            NodeNoun.self, Trust.self, Config.self, Version.self,
+            Status.self, Flows.self, Tap.self, Trace.self, Edges.self, RecordsNoun.self, Whois.self,
+            Metrics.self, Check.self, Reload.self, Shutdown.self, NodeNoun.self, Trust.self,
+            Config.self, Version.self,
         ])
 }

@@ -16,10 +16,10 @@ extension Limits {
     /// Questions of the workload's resolver that wait for an answer, and its connections.
     package static let nameQueriesMaximum = 1024
     package static let nameConnectionsMaximum = 64
-    /// Records that wait for the disk; one file of them, and how many files are kept.
+    /// Records that wait for the disk.
     package static let recordQueueMaximum = 16_384
+    /// One file of records.
     package static let recordFileBytesMaximum = 16 << 20
-    package static let recordFilesMaximum = 4
     /// Sessions of one sidecar, those included that haven't proved themselves yet.
     package static let linksMaximum = 1024
     /// The sidecar's own small files.

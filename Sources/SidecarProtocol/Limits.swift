@@ -77,6 +77,11 @@ package enum Limits {
     /// A session that has heard nothing for so long is lost.
     package static let silenceSpan = MonotonicTime.Span.seconds(45)
 
+    // MARK: Records of flows
+
+    /// Files that an instance's records are kept in: the one that is written, and its older ones.
+    package static let recordFilesMaximum = 4
+
     // MARK: Sessions: records, frames, streams
 
     /// A record with its two bytes of length.

@@ -10,8 +10,10 @@ struct RecordFile {
     let instance: String
 
     /// Every records file, the last written first.
-    static func all(in paths: MeshPaths) -> [RecordFile] {
-        let root = paths.state + "/records"
+    static func all(in paths: MeshPaths) -> [RecordFile] { all(under: paths.state + "/records") }
+
+    /// - Parameter root: a folder of namespaces.
+    static func all(under root: String) -> [RecordFile] {
         var files: [(modified: Int, file: RecordFile)] = []
         for namespace in entries(of: root) {
             for name in entries(of: "\(root)/\(namespace)") {
