@@ -29,6 +29,8 @@ package struct EgressPolicy: Sendable {
 
     func isListed(_ host: String) -> Bool { ports[host] != nil }
 
+    func allows(_ host: String, port: UInt16) -> Bool { ports[host]?.contains(port) == true }
+
     /// Takes a resolver's answer over; returns the addresses that may be passed on, and what is allowed
     /// by them.
     mutating func resolved(

@@ -1,0 +1,81 @@
+import ArgumentParser
+import SidecarProtocol
+
+struct Explain: Verb {
+    static let configuration = CommandConfiguration(
+        abstract: "Say whether one workload may call another, by which rule, and at which end.",
+        discussion: """
+            Both running sidecars are asked what they decide by (calls and egress of FROM, serves and accepts of \
+            TO, certificates and policy heads of both), and the sidecar's own code decides. Nothing is dialled.
+
+            Exit codes: 0 allowed; 3 denied; 1 not known, since an end isn't running here or can't be asked, and \
+            what is known doesn't deny it.
+            """)
+
+    @Argument(help: "Who calls: NAME, NAMESPACE/NAME or an instance's id.", completion: .workloads)
+    var from: String
+
+    @Argument(
+        help: ArgumentHelp(
+            "Whom, and where: web:8080, shop/web:53/udp, or a host outside such as example.com:443.",
+            valueName: "to:port"))
+    var to: String
+
+    @OptionGroup var options: ReportOptions
+
+    func answer() throws -> Answer {
+        let all = try Instance.all(in: options.place.paths)
+        let callers = all.filter { $0.isCalled(from) }
+        let caller = try Explain.name(from, callers)
+        let destination = try Destination(parsing: to, namespace: caller.namespace)
+        let explanation: Explanation
+        switch destination {
+        case .outside(let host, let port):
+            explanation = Explanation(
+                from: caller, Explain.ends(callers), outside: host, port: port)
+        case .workload(let callee, let port):
+            let callees = all.filter { $0.workload == callee.description }
+            explanation = Explanation(
+                from: caller, Explain.ends(callers), to: callee, Explain.ends(callees), port: port,
+                at: Explain.now)
+        }
+        return Answer(
+            text: options.json ? "\(explanation.json)\n" : explanation.text, exitCode: explanation.exitCode)
+    }
+
+    /// The workload that `text` means: of the instances that it names, or as it is spelled.
+    private static func name(_ text: String, _ instances: [Instance]) throws(Complaint) -> WorkloadName {
+        let names = Set(instances.map(\.workload)).sorted()
+        guard names.count <= 1 else {
+            throw Complaint(
+                "\"\(text)\" means several workloads", fix: "use one of: \(names.joined(separator: ", "))")
+        }
+        let parts = (names.first ?? text).split(separator: "/", omittingEmptySubsequences: false)
+            .map(String.init)
+        guard parts.count <= 2,
+            let name = try? WorkloadName(
+                namespace: parts.count == 2 ? parts[0] : "default", name: parts[parts.count - 1])
+        else {
+            throw Complaint(
+                "\"\(text)\" is not a workload's name", fix: "write NAME or NAMESPACE/NAME", exitCode: 64)
+        }
+        return name
+    }
+
+    /// What those instances decide by; the ones that don't answer are left out.
+    private static func ends(_ instances: [Instance]) -> [ExplainedEnd] {
+        let answers = AdminClient.ask(instances.map { ($0.socket, .get("/config")) })
+        return zip(instances, answers).compactMap { instance, answer in
+            guard let json = (try? answer.get())?.json,
+                let end = Rehearsal.End(configuration: json, status: instance.report)
+            else { return nil }
+            return ExplainedEnd(instance: instance.id, end: end)
+        }
+    }
+
+    private static var now: Now {
+        Now(
+            monotonic: MonotonicTime(nanoseconds: UInt64(clamping: monotonicMilliseconds()) * 1_000_000),
+            wall: WallTime(seconds: Int64(WallClock.now())))
+    }
+}
