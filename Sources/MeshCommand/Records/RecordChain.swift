@@ -67,7 +67,8 @@ struct RecordChain {
         lines += 1
         guard end == .newline, let (body, chain) = RecordChain.split(line) else {
             isUncertain = true
-            return found(end == .endOfFile ? .torn : .unreadable, file, number)
+            let isTorn = end == .endOfFile || end == .newline && RecordChain.isTorn(line)
+            return found(isTorn ? .torn : .unreadable, file, number)
         }
         defer {
             previous = chain
@@ -139,6 +140,11 @@ struct RecordChain {
             let chain = [UInt8](hex: String(decoding: digits, as: UTF8.self))
         else { return nil }
         return (UnsafeRawBufferPointer(rebasing: line[..<start]), chain)
+    }
+
+    /// Whether it begins as a record and has no end of one: a sidecar closes such a line before it goes on.
+    private static func isTorn(_ line: UnsafeRawBufferPointer) -> Bool {
+        line.index(of: #"{"time":""#) == 0 && line.last != UInt8(ascii: "}")
     }
 
     private static func hash(_ body: UnsafeRawBufferPointer, _ key: [UInt8]) -> [UInt8] {

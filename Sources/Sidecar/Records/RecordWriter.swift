@@ -200,7 +200,14 @@ struct RecordFile {
         guard file >= 0 else { throw SystemError("open(\(path))") }
         descriptor = file
         size = max(0, Int(lseek(file, 0, SEEK_END)))
-        chain = RecordFile.lastChain(of: file, size: size) ?? chain
+        if size == 0 {
+            chain = RecordFile.chain(ofOlder: path + ".1") ?? chain
+        } else {
+            let end = RecordFile.end(of: file, size: size)
+            chain = end.chain ?? chain
+            // What is torn stays, as a line of its own, and the chain goes on from the line before it.
+            if end.isTorn, Glibc.write(file, "\n", 1) == 1 { size += 1 }
+        }
     }
 
     /// `PATH` becomes `PATH.1`, and so on; the oldest goes.
@@ -223,15 +230,30 @@ struct RecordFile {
         }
     }
 
-    /// Where an earlier incarnation of the sidecar left off.
-    private static func lastChain(of file: Int32, size: Int) -> [UInt8]? {
-        let tail = Array("\"}\n".utf8)
-        let wanted = 64 + tail.count
-        guard size >= wanted else { return nil }
-        var bytes = [UInt8](repeating: 0, count: wanted)
-        guard pread(file, &bytes, wanted, off_t(size - wanted)) == wanted,
-            Array(bytes.suffix(tail.count)) == tail
-        else { return nil }
-        return [UInt8](hex: String(decoding: bytes.prefix(64), as: UTF8.self))
+    /// Where an earlier incarnation of the sidecar left off, when the full file was just rotated.
+    private static func chain(ofOlder path: String) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { Glibc.close(file) }
+        return end(of: file, size: max(0, Int(lseek(file, 0, SEEK_END)))).chain
     }
+
+    /// The chain of the last line that is whole, and whether a part of one follows it, as after a machine
+    /// that lost its power.
+    private static func end(of file: Int32, size: Int) -> (chain: [UInt8]?, isTorn: Bool) {
+        let wanted = min(size, tailBytes)
+        var bytes = [UInt8](repeating: 0, count: wanted)
+        guard wanted > 0, pread(file, &bytes, wanted, off_t(size - wanted)) == wanted else {
+            return (nil, false)
+        }
+        let isTorn = bytes.last != UInt8(ascii: "\n")
+        guard let newline = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return (nil, isTorn) }
+        let line = bytes[..<newline]
+        guard line.suffix(2).elementsEqual("\"}".utf8) else { return (nil, isTorn) }
+        let chain = [UInt8](hex: String(decoding: line.dropLast(2).suffix(64), as: UTF8.self))
+        return (chain?.count == 32 ? chain : nil, isTorn)
+    }
+
+    /// More than two lines have.
+    private static let tailBytes = 65_536
 }

@@ -122,7 +122,11 @@ import Testing
         let lines = RecordFixture.lines(RecordFixture.some(3))
         let content = RecordFixture.file(lines) + lines[0].prefix(100)
         #expect(try findings(content) == ["4 torn"])
-        // A replaced sidecar finds no chain in a torn line, and begins anew behind it.
+        // A replaced sidecar ends the torn line, and goes on from the one before.
+        let all = RecordFixture.lines(RecordFixture.some(5))
+        let parts = [String(all[3].prefix(99))] + all[3...]
+        #expect(try findings(RecordFixture.file(Array(all[..<3]) + parts)) == ["4 torn"])
+        // Or begins anew right behind it.
         let anew = RecordFixture.file(RecordFixture.lines(RecordFixture.some(2)))
         #expect(try findings(content + anew) == ["4 torn"])
         #expect(try findings(RecordFixture.file(lines) + anew) == ["4 begun-anew"])

@@ -37,6 +37,29 @@ struct RecordFileTests {
         }
     }
 
+    @Test("a later writer goes on with the chain over a rotation, and behind a torn line")
+    func chainGoesOnBehind() throws {
+        try withFolder { folder in
+            let path = folder + "/r.jsonl"
+            func write(_ number: UInt64) {
+                var file = RecordFile(path: path)
+                #expect(file.write([record(number)]).written == 1)
+                file.close()
+            }
+            write(1)
+            try #require(rename(path, path + ".1") == 0)
+            write(2)
+            let torn = open(path, O_WRONLY | O_APPEND)
+            try #require(Glibc.write(torn, "{\"time\":\"2026", 13) == 13)
+            close(torn)
+            write(3)
+            let older = try lines(of: path + ".1")
+            let newer = try lines(of: path)
+            #expect(newer.count == 3 && newer[1] == "{\"time\":\"2026")
+            #expect(links(older + [newer[0], newer[2]]))
+        }
+    }
+
     @Test("files and folders are their owner's alone")
     func modes() throws {
         try withFolder { folder in
