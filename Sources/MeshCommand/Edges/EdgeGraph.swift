@@ -2,11 +2,11 @@
 //
 // Theory of operation of the layout
 //
-//   Callers stand left of whom they call. A node's column is the length of the longest way to it, found by
-//   relaxing all edges, at most once for each node, so that a circle ends. Within a column, nodes are put
-//   in the order of the mean height of their neighbours to the left, then to the right. An edge is a curve
-//   from the right side of one box to the left side of the other; one that leads back, or within a column,
-//   goes around below. Names come from peers: everything is escaped, and control characters are replaced.
+//   Callers stand left of whom they call. A node's column is the length of the longest way to it; an edge
+//   that closes a circle, as a depth-first walk meets it, doesn't count. Within a column, nodes are put in
+//   the order of the mean height of their neighbours, column by column to the right, back and again. An
+//   edge is a curve from the right side of one box to the left side of the other; one that leads back goes
+//   around below. Names come from peers: everything is escaped, and control characters are replaced.
 
 struct EdgeGraph {
     let edges: [Edge]
@@ -71,24 +71,56 @@ struct EdgeGraph {
     private static let margin = 40
     private static let characterWidth = 8
 
+    /// The length of the longest way to each node, without the edges that close a circle.
     private func columns() -> [Int] {
-        var column = [Int](repeating: 0, count: names.count)
-        for _ in 0..<names.count {
-            var isChanged = false
-            for (from, to) in ends where from != to && column[to] <= column[from] {
-                // A circle would push its nodes on for ever; it may do so a few times.
-                guard column[from] < EdgeGraph.columnsMaximum else { continue }
-                column[to] = column[from] + 1
-                isChanged = true
-            }
-            if !isChanged { break }
+        var callees = [[Int]](repeating: [], count: names.count)
+        var isCalled = [Bool](repeating: false, count: names.count)
+        for (from, to) in ends where from != to {
+            callees[from].append(to)
+            isCalled[to] = true
         }
-        // Columns that only a circle made stay empty: close the gaps.
-        let used = Set(column).sorted()
-        return column.map { used.firstIndex(of: $0) ?? 0 }
+        // Who is called by nobody begins; what only circles reach begins with its first name.
+        let roots = names.indices.filter { !isCalled[$0] } + names.indices.filter { isCalled[$0] }
+        let (order, closing) = EdgeGraph.walk(callees, from: roots)
+        var column = [Int](repeating: 0, count: names.count)
+        for node in order {
+            for (place, callee) in callees[node].enumerated() where !closing[node].contains(place) {
+                column[callee] = max(column[callee], column[node] + 1)
+            }
+        }
+        return column
     }
 
-    private static let columnsMaximum = 12
+    /// A depth-first walk: the nodes, each before all that it leads to; and of each node the places of the
+    /// edges that lead back into the way by which it was reached.
+    private static func walk(_ callees: [[Int]], from roots: [Int]) -> (order: [Int], closing: [Set<Int>]) {
+        enum State { case new, open, done }
+        var state = [State](repeating: .new, count: callees.count)
+        var closing = [Set<Int>](repeating: [], count: callees.count)
+        var finished: [Int] = []
+        for root in roots where state[root] == .new {
+            var way = [(node: root, next: 0)]
+            state[root] = .open
+            while let (node, next) = way.last {
+                guard next < callees[node].count else {
+                    state[node] = .done
+                    finished.append(node)
+                    way.removeLast()
+                    continue
+                }
+                way[way.count - 1].next += 1
+                let callee = callees[node][next]
+                switch state[callee] {
+                case .new:
+                    state[callee] = .open
+                    way.append((callee, 0))
+                case .open: closing[node].insert(next)
+                case .done: break
+                }
+            }
+        }
+        return (finished.reversed(), closing)
+    }
 
     /// The nodes of each column, from its top down.
     private func ordered(_ columns: [Int]) -> [[Int]] {
@@ -157,7 +189,8 @@ struct EdgeGraph {
             <style>
             .box { fill: #f5f7fa; stroke: #52606d } .outside { stroke-dasharray: 4 3 }
             .edge { fill: none; stroke: #3e7cb1 } .denied { stroke: #c0392b; stroke-dasharray: 5 4 }
-            .label { font-size: 10px; fill: #323f4b } .no { fill: #c0392b }
+            .label { font-size: 10px; fill: #323f4b; paint-order: stroke; stroke: white; stroke-width: 3px }
+            .no { fill: #c0392b }
             </style>
             <defs><marker id="end" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" \
             markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0 8 4 0 8z" fill="#52606d"/></marker></defs>
@@ -165,11 +198,17 @@ struct EdgeGraph {
 
             """
         if edges.isEmpty { text += "<text x=\"40\" y=\"60\">No flow is on record.</text>\n" }
+        var labels = LabelRows()
+        var texts = ""
         var parallels: [String: Int] = [:]
         for (edge, (from, to)) in zip(edges, ends) {
             let number = parallels["\(from) \(to)", default: 0]
             parallels["\(from) \(to)"] = number + 1
-            text += EdgeGraph.curve(edge, boxes[from], boxes[to], number)
+            let (path, middle) = EdgeGraph.curve(boxes[from], boxes[to], number)
+            text += EdgeGraph.drawing(of: edge, path)
+            let half = edge.label.count * 3 + 4
+            let row = labels.place(middle.x - half..<middle.x + half, at: middle.y)
+            texts += EdgeGraph.drawing(ofLabel: edge, middle.x, row)
         }
         for (name, box) in zip(names, boxes) {
             let style = outside.contains(name) ? "box outside" : "box"
@@ -180,41 +219,52 @@ struct EdgeGraph {
 
                 """
         }
-        return text + "</svg>\n"
+        return text + texts + "</svg>\n"
     }
 
     private var boxHeightText: String { "\(EdgeGraph.boxHeight)" }
 
+    /// An edge's way, and where its label would best be.
+    ///
     /// - Parameter number: how many edges between the same two were drawn before.
-    private static func curve(_ edge: Edge, _ from: Box, _ to: Box, _ number: Int) -> String {
+    private static func curve(_ from: Box, _ to: Box, _ number: Int) -> (
+        path: String, middle: (x: Int, y: Int)
+    ) {
         let shift = number * 16
-        let path: String
-        let (labelX, labelY): (Int, Int)
         if to.x > from.x {
             let (startX, startY) = (from.x + from.width, from.middle)
             let (endX, endY) = (to.x, to.middle)
             let middle = (startX + endX) / 2
-            path =
-                "M\(startX) \(startY) C\(middle) \(startY + shift) \(middle) \(endY + shift) \(endX) \(endY)"
-            (labelX, labelY) = (middle, (startY + endY) / 2 + shift * 3 / 4 - 4)
-        } else {
-            // Back, or to itself: around below.
-            let (startX, endX) = (from.x + from.width * 3 / 4, to.x + to.width / 4)
-            let (startY, endY) = (from.y + boxHeight, to.y + boxHeight)
-            let low = max(startY, endY) + 34 + shift
-            path = "M\(startX) \(startY) C\(startX) \(low) \(endX) \(low) \(endX) \(endY)"
-            (labelX, labelY) = ((startX + endX) / 2, low - 8)
+            return (
+                "M\(startX) \(startY) C\(middle) \(startY + shift) \(middle) \(endY + shift) \(endX) \(endY)",
+                (middle, (startY + endY) / 2 + shift * 3 / 4 - 4)
+            )
         }
-        let denied = edge.isOnlyDenied
-        let label = escaped(edge.label)
+        // Back, or to itself: around below.
+        let (startX, endX) = (from.x + from.width * 3 / 4, to.x + to.width / 4)
+        let (startY, endY) = (from.y + boxHeight, to.y + boxHeight)
+        let low = max(startY, endY) + 34 + shift
+        return (
+            "M\(startX) \(startY) C\(startX) \(low) \(endX) \(low) \(endX) \(endY)",
+            ((startX + endX) / 2, low - 6)
+        )
+    }
+
+    private static func drawing(of edge: Edge, _ path: String) -> String {
         let title = escaped("\(Edge.name(edge.source)) -> \(Edge.name(edge.destination)): \(edge.label)")
         return """
-            <g><title>\(title)</title><path class="\(denied ? "edge denied" : "edge")" d="\(path)" \
-            stroke-width="\(thickness(edge))" marker-end="url(#end)"/><text \
-            class="\(denied ? "label no" : "label")" x="\(labelX)" y="\(labelY)" \
-            text-anchor="middle">\(label)</text></g>
+            <path class="\(edge.isOnlyDenied ? "edge denied" : "edge")" d="\(path)" \
+            stroke-width="\(thickness(edge))" marker-end="url(#end)"><title>\(title)</title></path>
 
             """
+    }
+
+    private static func drawing(ofLabel edge: Edge, _ x: Int, _ y: Int) -> String {
+        """
+        <text class="\(edge.isOnlyDenied ? "label no" : "label")" x="\(x)" y="\(y)" \
+        text-anchor="middle">\(escaped(edge.label))</text>
+
+        """
     }
 
     /// 1 to 5, by the logarithm of the bytes.
@@ -240,5 +290,25 @@ struct EdgeGraph {
             default: "\(character)"
             }
         }.joined()
+    }
+}
+
+/// Keeps labels off each other: in rows, of which each takes a label only where it is free.
+private struct LabelRows {
+    private var taken: [Int: [Range<Int>]] = [:]
+    private static let rowHeight = 12
+    private static let baseline = 9
+
+    /// The height at which a label of that width is drawn: the nearest free one.
+    mutating func place(_ width: Range<Int>, at height: Int) -> Int {
+        let wanted = height / LabelRows.rowHeight
+        for distance in 0..<20 {
+            for row in [wanted + distance, wanted - distance]
+            where row > 0 && !(taken[row]?.contains { $0.overlaps(width) } ?? false) {
+                taken[row, default: []].append(width)
+                return row * LabelRows.rowHeight + LabelRows.baseline
+            }
+        }
+        return height
     }
 }
