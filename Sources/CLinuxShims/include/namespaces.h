@@ -10,6 +10,8 @@ enum {
     MESH_NEW_NETWORK = 0x40000000,
     /// The child becomes a child of the caller's parent.
     MESH_SIBLING = 0x00008000,
+    /// The caller goes on once the child has executed another program, or ended.
+    MESH_AFTER_EXECUTION = 0x00004000,
 };
 
 int mesh_unshare(int namespaces);

@@ -40,7 +40,9 @@ struct Builder {
 
     private func build() throws(LaunchFailure) {
         try enterUserNamespace()
-        let sidecarProcess = try clone(0, "mesh-sidecar")
+        // Everything waits for the sidecar in the end, and a new process otherwise begins behind this one,
+        // on its processor; executing moves it to an idle one.
+        let sidecarProcess = try clone(MESH_AFTER_EXECUTION, "mesh-sidecar")
         if sidecarProcess == 0 { sidecar.become() }
         report(.sidecar(processID: sidecarProcess))
         close(sidecar.control)

@@ -11,8 +11,9 @@ extension Driver {
     /// Starts everything that doesn't need the namespaces, which the launcher builds meanwhile.
     func begin() {
         do {
-            try sockets.start()
+            // First, since the issuer then works beside this process.
             requestCredential()
+            try sockets.start()
             peerListener = try PeerListener(node.configuration, on: loop) { [unowned self] in
                 try accept($0)
             }
