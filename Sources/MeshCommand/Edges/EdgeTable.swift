@@ -51,15 +51,25 @@ struct Edge {
 }
 
 struct EdgeTable {
-    private var places: [[UInt8]: Int] = [:]
+    private var places: [Key: Int] = [:]
     private var edges: [Edge] = []
-    private var key: [UInt8] = []
+    /// Of the line that is looked at; kept for its room.
+    private var key = Key()
     /// Records of edges beyond those that are kept.
     private(set) var omitted = 0
     /// Lines that aren't records.
     private(set) var unreadable = 0
 
     static let edgesMaximum = 10_000
+
+    /// Caller, callee, port and protocol, hashed at once: an array would be hashed byte by byte.
+    private struct Key: Hashable {
+        var bytes: [UInt8] = []
+
+        func hash(into hasher: inout Hasher) {
+            bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
+        }
+    }
 
     /// By caller, callee and port.
     var sorted: [Edge] {
@@ -106,11 +116,11 @@ struct EdgeTable {
     private mutating func place(of line: RecordLine) -> Int? {
         let isOutside = line.destination.isEmpty
         let destination = isOutside ? EdgeTable.host(line) : line.destination
-        key.removeAll(keepingCapacity: true)
-        for range in [line.source, destination, line.port, line.flowProtocol] {
-            key += line.bytes[range]
-            key.append(0)
-        }
+        key.bytes.removeAll(keepingCapacity: true)
+        line.append(line.source, to: &key.bytes)
+        line.append(destination, to: &key.bytes)
+        line.append(line.port, to: &key.bytes)
+        line.append(line.flowProtocol, to: &key.bytes)
         if let place = places[key] { return place }
         guard edges.count < EdgeTable.edgesMaximum else {
             omitted += 1

@@ -71,13 +71,14 @@ extension UnsafeRawBufferPointer {
     }
 
     func index(of wanted: UnsafeRawBufferPointer, from start: Int = 0) -> Int? {
-        guard let base = baseAddress, let first = wanted.first, start >= 0 else { return nil }
-        var place = start
-        while place + wanted.count <= count,
-            let hit = memchr(base + place, Int32(first), count - wanted.count + 1 - place)
-        {
+        guard let base = baseAddress, let first = wanted.baseAddress, start >= 0 else { return nil }
+        // A colon is rarer in JSON than a quotation mark.
+        let anchor = wanted.firstIndex(of: UInt8(ascii: ":")) ?? 0
+        let last = count - wanted.count + anchor
+        var place = start + anchor
+        while place <= last, let hit = memchr(base + place, Int32(wanted[anchor]), last + 1 - place) {
             place = UnsafeRawPointer(hit) - base
-            if memcmp(base + place, wanted.baseAddress!, wanted.count) == 0 { return place }
+            if memcmp(base + place - anchor, first, wanted.count) == 0 { return place - anchor }
             place += 1
         }
         return nil

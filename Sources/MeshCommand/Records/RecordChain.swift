@@ -12,6 +12,7 @@
 //   very end, the content of the first line that is kept once older files were dropped, and a file that
 //   was written anew as a whole, since nothing in it is signed.
 
+import Glibc
 import SidecarProtocol
 
 struct RecordChain {
@@ -65,6 +66,11 @@ struct RecordChain {
 
     mutating func add(_ line: UnsafeRawBufferPointer, _ end: LineScan.End, file: Int, number: Int) {
         lines += 1
+        if end == .newline, let previous, let chain = RecordChain.chain(of: line, after: previous) {
+            self.previous = chain
+            isUncertain = false
+            return
+        }
         guard end == .newline, let (body, chain) = RecordChain.split(line) else {
             isUncertain = true
             let isTorn = end == .endOfFile || end == .newline && RecordChain.isTorn(line)
@@ -74,7 +80,6 @@ struct RecordChain {
             previous = chain
             isUncertain = false
         }
-        if let previous, RecordChain.hash(body, previous) == chain { return }
         if RecordChain.hash(body, RecordChain.beginning) == chain {
             if previous == nil, !isUncertain { return }
             return found(.begunAnew, file, number)
@@ -128,12 +133,36 @@ struct RecordChain {
     private static let markerBytes = 10
     private static let suffixBytes = 10 + 64 + 2
 
+    /// The hash that the line states, where it follows from `previous`: as nearly every line does, so this
+    /// has to be quick.
+    private static func chain(of line: UnsafeRawBufferPointer, after previous: [UInt8]) -> [UInt8]? {
+        let start = line.count - suffixBytes
+        guard start > 0, line.first == UInt8(ascii: "{"), isMarker(line, at: start),
+            line[line.count - 2] == UInt8(ascii: "\""), line[line.count - 1] == UInt8(ascii: "}")
+        else { return nil }
+        let chain = hash(UnsafeRawBufferPointer(rebasing: line[..<start]), previous)
+        var place = start + markerBytes
+        for byte in chain {
+            guard line[place] == Hex.digit(byte >> 4), line[place + 1] == Hex.digit(byte & 15) else {
+                return nil
+            }
+            place += 2
+        }
+        return chain
+    }
+
+    private static func isMarker(_ line: UnsafeRawBufferPointer, at start: Int) -> Bool {
+        marker.withUTF8Buffer { marker in
+            memcmp(line.baseAddress! + start, marker.baseAddress!, marker.count) == 0
+        }
+    }
+
     /// The bytes that are hashed, and the hash that the line states.
     static func split(_ line: UnsafeRawBufferPointer) -> (body: UnsafeRawBufferPointer, chain: [UInt8])? {
         guard line.count > suffixBytes, line.first == UInt8(ascii: "{") else { return nil }
         let start = line.count - suffixBytes
         let digits = line[(start + markerBytes)..<(line.count - 2)]
-        guard line.index(of: marker, from: start) == start, line.last == UInt8(ascii: "}"),
+        guard isMarker(line, at: start), line.last == UInt8(ascii: "}"),
             line[line.count - 2] == UInt8(ascii: "\""),
             // One spelling for one hash.
             !digits.contains(where: { (UInt8(ascii: "A")...UInt8(ascii: "F")).contains($0) }),

@@ -55,7 +55,13 @@ struct RecordLine {
         return JSON(parsing: [UInt8(ascii: "\"")] + Array(slice) + [UInt8(ascii: "\"")])?.text ?? "?"
     }
 
-    /// 0 where it isn't a number that fits.
+    /// Appends a value's bytes as they stand, and a zero behind them.
+    func append(_ range: Range<Int>, to key: inout [UInt8]) {
+        key.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[range]))
+        key.append(0)
+    }
+
+    /// 0 where it isn't a number, and the largest where it doesn't fit.
     func number(_ range: Range<Int>) -> Int {
         var value = 0
         for byte in bytes[range] {
@@ -75,18 +81,21 @@ struct RecordLine {
 
     /// Where the value that begins at `first` ends: before a text's last quotation mark, or after a number.
     private static func end(of line: UnsafeRawBufferPointer, from first: Int) -> Int? {
-        guard first < line.count else { return nil }
+        guard first < line.count, let base = line.baseAddress else { return nil }
         var place = first
-        if line[first] == UInt8(ascii: "\"") {
-            place += 1
-            while place < line.count, line[place] != UInt8(ascii: "\"") {
-                place += line[place] == UInt8(ascii: "\\") ? 2 : 1
+        guard line[first] == UInt8(ascii: "\"") else {
+            while place < line.count, line[place] != UInt8(ascii: ","), line[place] != UInt8(ascii: "}") {
+                place += 1
             }
             return place < line.count ? place : nil
         }
-        while place < line.count, line[place] != UInt8(ascii: ","), line[place] != UInt8(ascii: "}") {
-            place += 1
+        while place + 1 < line.count, let hit = memchr(base + place + 1, 0x22, line.count - place - 1) {
+            place = UnsafeRawPointer(hit) - base
+            // One behind an odd number of backslashes belongs to the text.
+            var slashes = 0
+            while line[place - 1 - slashes] == UInt8(ascii: "\\") { slashes += 1 }
+            if slashes % 2 == 0 { return place }
         }
-        return place < line.count ? place : nil
+        return nil
     }
 }

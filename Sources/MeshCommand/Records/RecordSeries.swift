@@ -91,7 +91,7 @@ final class OpenSeries {
     deinit { for descriptor in descriptors { close(descriptor) } }
 
     /// Calls `body` with each line, with its file's place and its number from 1 on, the oldest first.
-    func forEach(_ body: (UnsafeRawBufferPointer, LineScan.End, Int, Int) -> Void) throws(Complaint) {
+    func readLines(_ body: (UnsafeRawBufferPointer, LineScan.End, Int, Int) -> Void) throws(Complaint) {
         for (file, descriptor) in descriptors.enumerated() {
             if file == descriptors.count - 1 { OpenSeries.awaitWholeLine(descriptor) }
             lseek(descriptor, 0, SEEK_SET)

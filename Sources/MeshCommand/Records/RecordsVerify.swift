@@ -82,9 +82,9 @@ struct SeriesVerdict {
     init(_ open: OpenSeries, written: Int?) throws(Complaint) {
         series = open.series
         var chain = RecordChain(mayLackBeginning: series.mayLackBeginning)
-        try open.forEach { chain.add($0, $1, file: $2, number: $3) }
+        try open.readLines { chain.add($0, $1, file: $2, number: $3) }
         if chain.wantsPlaces {
-            try open.forEach { line, _, file, number in
+            try open.readLines { line, _, file, number in
                 chain.offer(line, file: file, number: number)
             }
         }

@@ -66,6 +66,12 @@ import Testing
         record.rule = #"x\",\"bytes_sent\":999,\"event\":\"denied"#
         let hostile = table([record])
         #expect(hostile.sorted.first?.bytesToCallee == 3 && hostile.sorted.first?.denied == 0)
+        // Quotation marks behind one backslash and behind two.
+        for (spelled, name) in [(#"a\\"#, #"a\"#), (#"a\\\"b"#, #"a\"b"#)] {
+            record.source = spelled
+            #expect(self.table([record]).sorted.first?.source == name)
+        }
+        record.source = "a"
         var table = EdgeTable()
         for text in ["", "{}", "no", #"{"time":"}"#, #"{"time":"a","event":"#] {
             Array(text.utf8).withUnsafeBytes { table.add($0) }
