@@ -28,17 +28,18 @@ struct Explain: Verb {
         let callers = all.filter { $0.isCalled(from) }
         let caller = try Explain.name(from, callers)
         let destination = try Destination(parsing: to, namespace: caller.namespace)
-        let explanation: Explanation
+        let own = Explain.ends(callers)
+        var explanation: Explanation
         switch destination {
         case .outside(let host, let port):
-            explanation = Explanation(
-                from: caller, Explain.ends(callers), outside: host, port: port)
+            explanation = Explanation(from: caller, own.known, outside: host, port: port)
         case .workload(let callee, let port):
-            let callees = all.filter { $0.workload == callee.description }
+            let theirs = Explain.ends(all.filter { $0.workload == callee.description })
             explanation = Explanation(
-                from: caller, Explain.ends(callers), to: callee, Explain.ends(callees), port: port,
-                at: Explain.now)
+                from: caller, own.known, to: callee, theirs.known, port: port, at: Explain.now)
+            if !theirs.known.isEmpty { explanation.add(silent: theirs.silent) }
         }
+        if !own.known.isEmpty { explanation.add(silent: own.silent) }
         return Answer(
             text: options.json ? "\(explanation.json)\n" : explanation.text, exitCode: explanation.exitCode)
     }
@@ -62,15 +63,21 @@ struct Explain: Verb {
         return name
     }
 
-    /// What those instances decide by; the ones that don't answer are left out.
-    private static func ends(_ instances: [Instance]) -> [ExplainedEnd] {
+    /// What those instances decide by, and those that don't say.
+    private static func ends(_ instances: [Instance]) -> (known: [ExplainedEnd], silent: [String]) {
         let answers = AdminClient.ask(instances.map { ($0.socket, .get("/config")) })
-        return zip(instances, answers).compactMap { instance, answer in
-            guard let json = (try? answer.get())?.json,
+        var known: [ExplainedEnd] = []
+        var silent: [String] = []
+        for (instance, answer) in zip(instances, answers) {
+            if let json = (try? answer.get())?.json,
                 let end = Rehearsal.End(configuration: json, status: instance.report)
-            else { return nil }
-            return ExplainedEnd(instance: instance.id, end: end)
+            {
+                known.append(ExplainedEnd(instance: instance.id, end: end))
+            } else {
+                silent.append("\(instance.workload) (\(instance.label))")
+            }
         }
+        return (known, silent)
     }
 
     private static var now: Now {

@@ -65,6 +65,9 @@ struct Explanation {
         if callers.isEmpty { unknown.append(caller.description) }
     }
 
+    /// Instances that run beside those that told, and say nothing.
+    mutating func add(silent: [String]) { unknown += silent }
+
     /// Denied where any instance denies: a flow may meet that one.
     var verdict: Verdict {
         if findings.contains(where: { !$0.decision.isAllowed }) { return .denied }

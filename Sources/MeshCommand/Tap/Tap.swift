@@ -40,7 +40,15 @@ struct TapTurn {
         self.paths = paths
         self.json = json
         let files = TapTurn.files(workload, paths)
-        if files.isEmpty { _ = try Instance.named(workload, in: paths) }
+        if files.isEmpty {
+            let instances = try Instance.named(workload, in: paths)
+            // Root sees other users' sockets here, but their records lie in their own state folders.
+            guard instances.contains(where: { $0.folder.hasPrefix(paths.instancesFolder + "/") }) else {
+                throw Complaint(
+                    "\(workload) is another user's, and so are its records",
+                    fix: "name that user's state folder by --state-dir")
+            }
+        }
         for file in files {
             followers[file.path] = (file, RecordFollower(path: file.path, fromEnd: true))
         }

@@ -108,6 +108,18 @@ import Testing
                 && answer.text.contains("(eeeeeeee), denies it (policy): workload has no name"))
     }
 
+    @Test("an instance that says nothing beside one that allows leaves it unknown")
+    func silent() throws {
+        let mesh = FakeMesh()
+        start("client", mesh, calls: #""default/web""#)
+        web(mesh)
+        #expect(try mesh.answer("explain", "client", "web:8080").exitCode == 0)
+        mesh.start("default/web", instance: "eeeeeeeeeeeeeeee")
+        let answer = try mesh.answer("explain", "client", "web:8080")
+        #expect(
+            answer.exitCode == 1 && answer.text.contains("default/web (eeeeeeee) isn't"), "\(answer.text)")
+    }
+
     @Test("what lies outside is decided by egress alone")
     func egress() throws {
         let mesh = FakeMesh()

@@ -34,4 +34,12 @@ import Testing
             if "\(command)" != "Version" { #expect(help.contains("Exit codes: "), "\(command)") }
         }
     }
+
+    @Test("each shell's completion knows every verb", arguments: [CompletionShell.bash, .zsh, .fish])
+    func completion(_ shell: CompletionShell) {
+        let script = Mesh.completionScript(for: shell)
+        for command in HelpTests.commands(Mesh.self) {
+            #expect(script.contains(command._commandName), "\(command._commandName)")
+        }
+    }
 }
