@@ -105,6 +105,7 @@ struct FlowTrace {
         compare(
             "port", caller.record["port"].integer.map(String.init),
             callee.record["port"].integer.map(String.init))
+        compare("verdict", caller.record["verdict"].text, callee.record["verdict"].text)
         compare("policy head", FlowTrace.head(caller.record), FlowTrace.head(callee.record))
         compare("state", FlowTrace.state(caller), FlowTrace.state(callee))
         // While it is open, bytes are under way and each end counts its own.

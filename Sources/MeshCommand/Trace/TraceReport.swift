@@ -25,22 +25,27 @@ struct TraceReport {
         return "flow \(trace.id): \(flow.name("src")) -> \(flow.name("dst")) \(port)"
     }
 
+    /// Who, once; and what each end adds. Where the ends name different identities, the differences say so.
     private var ends: String {
-        var table = Table(["END", "WORKLOAD", "INSTANCE", "SOURCE", "DESTINATION", "VERDICT", "RULE"])
+        guard let any = trace.last(.caller) ?? trace.last(.callee) else { return "" }
+        var facts = Table(["", ""])
+        for (title, key) in [("from", "src"), ("to", "dst")] {
+            let end = any.record[key]
+            let version = end["version"].text.flatMap { $0.isEmpty ? nil : ", version \($0)" } ?? ""
+            let identity = end["identity"].text.flatMap { $0.isEmpty ? nil : $0 } ?? "outside the mesh"
+            facts.add([title, identity + version])
+        }
         for side in FlowTrace.Side.allCases {
             guard let entry = trace.last(side) else { continue }
-            func end(_ key: String) -> String {
-                let end = entry.record[key]
-                let version = end["version"].text.flatMap { $0.isEmpty ? nil : "version \($0)" }
-                let parts = [end["identity"].text, version, end["addr"].text]
-                return parts.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: " ")
-            }
-            table.add([
-                side.rawValue, entry.workload, String(entry.instance.prefix(8)), end("src"), end("dst"),
-                entry.record["verdict"].text ?? "-", entry.record["rule"].text ?? "-",
+            func address(_ key: String) -> String { entry.record[key]["addr"].text ?? "?" }
+            facts.add([
+                side.rawValue,
+                "\(entry.workload) (\(entry.instance.prefix(8))) saw \(address("src")) -> \(address("dst")), "
+                    + "\(entry.record["verdict"].text ?? "?") by \(entry.record["rule"].text ?? "?")",
             ])
         }
-        return table.text
+        // Facts have no titles: what remains of their line is its end.
+        return String(facts.text.drop { $0 == "\n" })
     }
 
     private var timeline: String {
