@@ -15,10 +15,8 @@ struct BasicsTests {
             #expect(page.line == "the page of web", "\(page)")
 
             let (caller, callee) = try await mesh.closedFlow(from: "client", to: "web")
-            withKnownIssue("a program's last flow is cut off by its own end", isIntermittent: true) {
-                #expect(caller["reason"].text == "finished")
-                #expect(callee["reason"].text == "finished")
-            }
+            #expect(caller["reason"].text == "finished")
+            #expect(callee["reason"].text == "finished")
             #expect(caller["src"]["identity"].text == callee["src"]["identity"].text)
             #expect(caller["dst"]["identity"].text == callee["dst"]["identity"].text)
             #expect(caller["src"]["identity"].text?.hasSuffix("/ns/default/w/client") == true)

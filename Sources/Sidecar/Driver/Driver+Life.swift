@@ -94,6 +94,9 @@ extension Driver {
     }
 
     private func adopt(_ credential: Credential) {
+        if stage == .starting, let problem = problem(of: credential) {
+            return fail("the certificate that this host's issuer gave can't be used: \(problem)")
+        }
         if let credentials {
             credentials.renew(credential, at: Now.current().wall)
             for link in links.values { link.renew(credential) }
@@ -102,6 +105,16 @@ extension Driver {
         }
         feed(.credential(credential))
         becomeReady()
+    }
+
+    /// Why peers with this clock wouldn't take the certificate: better said here than by each of them.
+    private func problem(of credential: Credential) -> TrustError? {
+        guard let issuer = credential.chain.first else { return nil }
+        do {
+            let chain = CertificateChain(leaf: credential.certificate, issuer: issuer)
+            _ = try credential.bundle.verify(chain, at: Now.current().wall, skew: .seconds(0))
+            return nil
+        } catch { return error }
     }
 
     /// The workload may run once names resolve, its configured listeners are there, and peers can be

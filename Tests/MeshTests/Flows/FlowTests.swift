@@ -22,14 +22,12 @@ struct FlowTests {
         "a callee's banner and half-close arrive before the caller has said a word",
         arguments: Setting.otherPairs)
     func calleeHalfCloses(_ setting: Setting) async throws {
-        await withKnownIssue("a program's last bytes are cut off by its own end", isIntermittent: true) {
-            try await Mesh.with(setting) { mesh in
-                let server = try mesh.peer(Peer.speaksThenReads)
-                try await server.listens(on: 7000)
-                let client = try await mesh.ask(Peer.listensThenSends, "2000000")
-                #expect(client.line == "SSH-2.0-banner", "\(client)")
-                try await server.says("read 2000000")
-            }
+        try await Mesh.with(setting) { mesh in
+            let server = try mesh.peer(Peer.speaksThenReads)
+            try await server.listens(on: 7000)
+            let client = try await mesh.ask(Peer.listensThenSends, "2000000")
+            #expect(client.line == "SSH-2.0-banner", "\(client)")
+            try await server.says("read 2000000")
         }
     }
 
@@ -67,15 +65,13 @@ struct FlowTests {
 
     @Test("what a program sent before it ended arrives", arguments: Setting.all)
     func lastBytes(_ setting: Setting) async throws {
-        await withKnownIssue("a program's last bytes are cut off by its own end", isIntermittent: true) {
-            try await Mesh.with(setting) { mesh in
-                let server = try mesh.peer(Peer.readsThenAnswers)
-                try await server.listens(on: 7000)
-                for size in [10, 200_000, 4_000_000] {
-                    let client = try await mesh.ask(Peer.sendsAndEnds, "\(size)")
-                    #expect(client.isSuccess, "\(client)")
-                    try await server.says("read \(size)\n")
-                }
+        try await Mesh.with(setting) { mesh in
+            let server = try mesh.peer(Peer.readsThenAnswers)
+            try await server.listens(on: 7000)
+            for size in [10, 200_000, 4_000_000] {
+                let client = try await mesh.ask(Peer.sendsAndEnds, "\(size)")
+                #expect(client.isSuccess, "\(client)")
+                try await server.says("read \(size)\n")
             }
         }
     }

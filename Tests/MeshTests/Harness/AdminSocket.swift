@@ -5,11 +5,16 @@ import Glibc
 enum AdminSocket {
     /// The JSON answer, or nil where nobody answers (yet, or any more).
     static func get(_ path: String, of instance: String) throws -> JSON? {
+        text(path, of: instance).flatMap { try? JSON(parsing: $0) }
+    }
+
+    /// The answer's body, or nil where nobody answers.
+    static func text(_ path: String, of instance: String) -> String? {
         guard
             let answer = ask("GET \(path) HTTP/1.1\r\nHost: sidecar\r\nConnection: close\r\n\r\n", instance),
             let end = answer.range(of: "\r\n\r\n"), answer.hasPrefix("HTTP/1.1 200")
         else { return nil }
-        return try? JSON(parsing: String(answer[end.upperBound...]))
+        return String(answer[end.upperBound...])
     }
 
     private static func ask(_ request: String, _ instance: String) -> String? {
