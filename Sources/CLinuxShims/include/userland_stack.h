@@ -34,8 +34,8 @@ int mesh_is_unix_stream(int descriptor);
 /// 1 where `address` (network order) is one of this host's, 0 where not, -1 with errno.
 int mesh_is_own_address(uint32_t address);
 
-/// Takes large buffers from the heap, so that a connection's own cost no calls.
-void mesh_keep_buffers_on_heap(void);
+/// Takes each large buffer as a mapping of its own: memory that was never used is never had.
+void mesh_map_large_buffers(void);
 
 /// Gives the kernel back what is free on the heap.
 void mesh_return_memory(void);

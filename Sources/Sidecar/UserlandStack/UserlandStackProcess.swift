@@ -21,7 +21,7 @@ package enum UserlandStackProcess {
         }
         mesh_set_parent_death_signal(SIGKILL)
         signal(SIGPIPE, SIG_IGN)
-        mesh_keep_buffers_on_heap()
+        mesh_map_large_buffers()
         _ = mesh_close_range(UInt32(tapDescriptor) + 1, .max)
         guard let hardware = TAPDevice(descriptor: tapDescriptor).hardwareAddress else {
             UserlandStack.log("can't read the TAP's hardware address: error \(errno)")
