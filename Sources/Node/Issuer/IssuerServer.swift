@@ -67,10 +67,9 @@ final class IssuerServer: ServerConnectionDelegate {
             let peer = connection.peer
             NodeProgram.say("refused process \(peer.processID) of user \(peer.userID): \(reason)")
         }
-        connection.send(answer.encoded())
-        // After the answer, which a program's start waits for, and replacing a file may wait for the disk.
-        // An issuer that dies between the two forgets a name that it gave within that millisecond.
+        // Before the answer: a name that somebody has is known to the next issuer, whenever this one dies.
         if case .issued = answer { save() }
+        connection.send(answer.encoded())
     }
 
     private func answer(_ frame: [UInt8], from connection: ServerConnection) -> IssuerAnswer {
