@@ -18,7 +18,7 @@ struct Whois: Verb {
 
     func answer() throws -> Answer {
         let instances = try Instance.all(in: options.place.paths)
-        let isAddress = NetworkLiteral.isIPv4(subject) || NetworkLiteral.isIPv6(subject)
+        let isAddress = NetworkLiteral.isAddress(subject)
         let isFlow =
             (4...32).contains(subject.utf8.count) && subject.allSatisfy { $0.isASCII && $0.isHexDigit }
         guard isAddress || isFlow else {

@@ -66,7 +66,7 @@ package struct NetworkPlan: Equatable, Sendable {
     package static let meshGateway = IPAddress(v4: 0xA9FE_4D01)
     package static let stackGateway = IPAddress(v4: 0xC612_0001)
     /// fe80::1
-    package static let meshGatewayV6 = IPAddress([0xFE, 0x80] + [UInt8](repeating: 0, count: 13) + [1])!
+    package static let meshGatewayV6 = IPAddress(high: 0xFE80 << 48, low: 1)
     package static let virtualAddresses = AddressPrefix(IPAddress(v4: 0xC612_0000), 16)
     package static let localHalf = AddressPrefix(IPAddress(v4: 0xC613_0000), 16)
 
@@ -126,10 +126,9 @@ package struct NetworkPlan: Equatable, Sendable {
 
     /// Both ends are up by then, which addresses and routes of IPv6 want.
     private static func ipv6(_ own: IPAddress) -> [Placed] {
-        let network = Array(own.bytes.prefix(6))
-        let zeros = [UInt8](repeating: 0, count: 9)
-        let lower = AddressPrefix(IPAddress(network + [0x00] + zeros)!, 49)
-        let upper = AddressPrefix(IPAddress(network + [0x80] + zeros)!, 49)
+        let network = own.high & ~0xFFFF
+        let lower = AddressPrefix(IPAddress(high: network, low: 0), 49)
+        let upper = AddressPrefix(IPAddress(high: network | 0x8000, low: 0), 49)
         return [
             Placed(space: .mesh, step: .address(AddressPrefix(meshGatewayV6), meshDevice)),
             Placed(

@@ -19,7 +19,7 @@ enum Destination: Equatable {
         else { throw wrong }
         var host = text[..<colon].lowercased()
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        if NetworkLiteral.isIPv4(host) || NetworkLiteral.isIPv6(host) {
+        if NetworkLiteral.isAddress(host) {
             self = .outside(host: host, port)
         } else if host.contains("/") || !host.contains(".") {
             let parts = host.split(separator: "/", omittingEmptySubsequences: false).map(String.init)

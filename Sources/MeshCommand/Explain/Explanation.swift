@@ -107,7 +107,7 @@ struct Explanation {
             lines.append("  \(name) isn't running here, or isn't yours to ask: its end is not known")
         }
         if case .outside(let host, _) = destination, verdict == .denied,
-            NetworkLiteral.isIPv4(host) || NetworkLiteral.isIPv6(host)
+            NetworkLiteral.isAddress(host)
         {
             lines.append(
                 "  (an address is also allowed while it is what a name listed in egress resolved to)")

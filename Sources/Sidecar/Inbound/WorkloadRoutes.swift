@@ -68,5 +68,5 @@ struct WorkloadRoutes {
 
 extension IPAddress {
     /// ::1
-    fileprivate static let loopbackV6 = IPAddress([UInt8](repeating: 0, count: 15) + [1])!
+    fileprivate static let loopbackV6 = IPAddress(high: 0, low: 1)
 }

@@ -75,7 +75,7 @@ extension WorkloadConfiguration.Egress {
         let fix = "write name:port, such as api.example.com:443"
         let (host, port) = try ConfigurationGrammar.hostAndPort(text, fix: fix)
         let name = host.lowercased()
-        guard NetworkLiteral.isIPv4(name) || NetworkLiteral.isIPv6(name) || NetworkLiteral.isHostName(name)
+        guard NetworkLiteral.isAddress(name) || NetworkLiteral.isHostName(name)
         else {
             let isPattern = name.utf8.contains(UInt8(ascii: "*"))
             throw ConfigurationError(
@@ -222,7 +222,7 @@ package enum ConfigurationGrammar {
     ) throws(ConfigurationError) -> String {
         let fix = "write address:port, such as 192.0.2.7:7400 or [2001:db8::7]:7400"
         let (host, _) = try hostAndPort(text, fix: fix)
-        guard NetworkLiteral.isIPv4(host) || NetworkLiteral.isIPv6(host) else {
+        guard NetworkLiteral.isAddress(host) else {
             throw ConfigurationError("\"\(host)\" is not an address", fix: fix)
         }
         guard allowsAnyAddress || !NetworkLiteral.isUnspecified(host) else {

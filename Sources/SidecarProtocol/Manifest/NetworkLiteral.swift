@@ -10,6 +10,9 @@ package enum NetworkLiteral {
         }
     }
 
+    /// An address of either family.
+    package static func isAddress(_ text: String) -> Bool { isIPv4(text) || isIPv6(text) }
+
     /// Four decimal numbers of at most 255, without leading zeros (which some readers take as octal).
     package static func isIPv4(_ text: String) -> Bool {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)

@@ -63,7 +63,7 @@ extension ConfigurationGrammar {
     package static func seed(_ text: String) throws(ConfigurationError) -> String {
         let fix = "write host:port, such as node-b.example.com:7400"
         let (host, _) = try hostAndPort(text, fix: fix)
-        let isAddress = NetworkLiteral.isIPv4(host) || NetworkLiteral.isIPv6(host)
+        let isAddress = NetworkLiteral.isAddress(host)
         guard isAddress || NetworkLiteral.isHostName(host.lowercased()) else {
             throw ConfigurationError("\"\(host)\" is not a host name or address", fix: fix)
         }
