@@ -99,7 +99,7 @@ extension CloseReason {
         switch self {
         case .finished, .workloadReset, .workloadRefused, .idle: false
         case .policy, .expiry, .revocation, .lease, .sessionLost, .unreachable, .limit, .protocolError,
-            .shutdown, .duplicate, .untrusted:
+            .shutdown, .duplicate, .untrusted, .lock, .freshness:
             true
         }
     }

@@ -30,6 +30,10 @@ package enum CloseReason: UInt8, Hashable, Sendable, CaseIterable {
     case duplicate = 13
     /// The session's keys or certificates can't be verified.
     case untrusted = 14
+    /// A lock of the policy stops one of the two for a time.
+    case lock = 15
+    /// No fresh beacon of those that the policy asks for.
+    case freshness = 16
 
     package var name: String {
         switch self {
@@ -48,6 +52,8 @@ package enum CloseReason: UInt8, Hashable, Sendable, CaseIterable {
         case .idle: "idle"
         case .duplicate: "duplicate"
         case .untrusted: "untrusted"
+        case .lock: "lock"
+        case .freshness: "freshness"
         }
     }
 }

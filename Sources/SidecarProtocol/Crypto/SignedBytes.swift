@@ -10,6 +10,8 @@ package struct SignedBytes: Hashable, Sendable {
         case tombstone = "mesh/1 tombstone"
         case certificateRequest = "mesh/1 certificate request"
         case trustRequest = "mesh/1 trust request"
+        case policy = "mesh/1 policy"
+        case beacon = "mesh/1 beacon"
     }
 
     package let body: [UInt8]

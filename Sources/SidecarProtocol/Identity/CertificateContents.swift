@@ -10,6 +10,8 @@ package struct CertificateContents: Hashable, Sendable {
         case leaf = 2
         /// A node's own, signed by its host's issuer.
         case host = 3
+        /// A policy key's, signed by a root; it signs policies and nothing else.
+        case policy = 4
     }
 
     /// The digest of the executable, and whose word it is.
@@ -45,7 +47,7 @@ package struct CertificateContents: Hashable, Sendable {
 
     package var kind: Kind
     package var trustDomain: String
-    /// Nil for a root; the host for an issuer.
+    /// Nil for a root and a policy key; the host for an issuer.
     package var subject: SPIFFEIdentity.Subject?
     /// Leaf and host only.
     package var instance: InstanceID?
@@ -285,7 +287,7 @@ extension CertificateContents {
 
     private var fieldOfAnotherKind: String? {
         switch (kind, subject) {
-        case (.root, nil), (.issuer, .host), (.leaf, .workload), (.host, .host): break
+        case (.root, nil), (.policy, nil), (.issuer, .host), (.leaf, .workload), (.host, .host): break
         default: return "subject"
         }
         let identifies = kind == .leaf || kind == .host

@@ -172,9 +172,9 @@ extension CallInterest {
 
 extension PolicyHead {
     /// Epoch, hash.
-    fileprivate var item: CBOR { .array([.unsigned(epoch), .bytes(hash)]) }
+    var item: CBOR { .array([.unsigned(epoch), .bytes(hash)]) }
 
-    fileprivate init(frame item: CBOR) throws(CBORError) {
+    init(frame item: CBOR) throws(CBORError) {
         guard case .array(let items) = item, items.count >= 2, case .unsigned(let epoch) = items[0],
             case .bytes(let hash) = items[1], let head = PolicyHead(epoch: epoch, hash: hash)
         else { throw .unexpected(field: "head") }
