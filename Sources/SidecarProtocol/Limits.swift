@@ -67,7 +67,7 @@ package enum Limits {
     /// Messages 2 and 3 of a handshake; a leaf and its chain have room several times over.
     package static let handshakeMessageBytesMaximum = 8_192
     /// Replaced static keys that still answer. A leaf lives twice as long as it stays the newest.
-    package static let replacedCredentialsMaximum = 4
+    package static let replacedCredentialsMaximum = 8
     /// After it, the session's keys are replaced by a new handshake inside the session.
     package static let rekeySpan = MonotonicTime.Span.seconds(3_600)
     /// Records under one key, in either direction, until a new handshake is begun. Noise ends at 2^64.

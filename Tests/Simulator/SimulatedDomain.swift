@@ -1,28 +1,69 @@
 import SidecarProtocol
 
-/// A trust domain whose root and issuer live in memory.
+/// A trust domain whose roots and issuer live in memory.
 package struct SimulatedDomain {
-    package let bundle: TrustBundle
-    private let issuer: Certificate
+    package private(set) var bundle: TrustBundle
+    private var rootKey: SigningKeyPair
+    private var nextRootKey: SigningKeyPair?
+    private var issuer: Certificate
     private let issuerKey: SigningKeyPair
     private let discoveryKey: DiscoveryKey
     private var lastSerial: UInt64 = 100
 
     package init(name: String, random: inout SeededRandom, at now: WallTime) {
-        let rootKey = SigningKeyPair(seed: random.bytes(32))
+        rootKey = SigningKeyPair(seed: random.bytes(32))
         issuerKey = SigningKeyPair(seed: random.bytes(32))
         discoveryKey = DiscoveryKey(random.bytes(32))!
-        let start = now - Limits.certificateBackdating
-        let root = CertificateContents(
-            kind: .root, trustDomain: name, subject: nil, signingKey: rootKey.publicKey, notBefore: start,
-            notAfter: now + .seconds(10 * 365 * 86_400), serial: 1)
-        var issuerContents = CertificateContents(
-            kind: .issuer, trustDomain: name, subject: .host("simulated"),
-            signingKey: issuerKey.publicKey, notBefore: start, notAfter: now + Limits.issuerLifetime,
-            serial: 2)
-        issuerContents.names = [IdentityPattern(namespace: .any, name: .any)]
-        bundle = try! TrustBundle(firstOf: name, roots: [try! root.signed(by: rootKey)])
-        issuer = try! issuerContents.signed(by: rootKey)
+        let root = SimulatedDomain.root(name, rootKey, serial: 1, at: now)
+        bundle = try! TrustBundle(firstOf: name, roots: [root])
+        issuer = SimulatedDomain.issuer(name, issuerKey, serial: 2, by: rootKey, at: now)
+    }
+
+    private static func root(
+        _ name: String, _ key: SigningKeyPair, serial: UInt64, at now: WallTime
+    ) -> Certificate {
+        let contents = CertificateContents(
+            kind: .root, trustDomain: name, subject: nil, signingKey: key.publicKey,
+            notBefore: now - Limits.certificateBackdating, notAfter: now + .seconds(10 * 365 * 86_400),
+            serial: serial)
+        return try! contents.signed(by: key)
+    }
+
+    private static func issuer(
+        _ name: String, _ key: SigningKeyPair, serial: UInt64, by root: SigningKeyPair, at now: WallTime
+    ) -> Certificate {
+        var contents = CertificateContents(
+            kind: .issuer, trustDomain: name, subject: .host("simulated"), signingKey: key.publicKey,
+            notBefore: now - Limits.certificateBackdating, notAfter: now + Limits.issuerLifetime,
+            serial: serial)
+        contents.names = [IdentityPattern(namespace: .any, name: .any)]
+        return try! contents.signed(by: root)
+    }
+
+    // MARK: Rotation
+
+    /// Stage 1: a new root beside the old one.
+    package mutating func addRoot(random: inout SeededRandom, at now: WallTime) {
+        let key = SigningKeyPair(seed: random.bytes(32))
+        lastSerial += 1
+        let root = SimulatedDomain.root(bundle.trustDomain, key, serial: lastSerial, at: now)
+        nextRootKey = key
+        bundle = try! bundle.following(roots: bundle.roots + [root])
+    }
+
+    /// Stage 2: the issuer's certificate by the new root.
+    package mutating func signIssuer(at now: WallTime) {
+        guard let nextRootKey else { return }
+        lastSerial += 1
+        issuer = SimulatedDomain.issuer(
+            bundle.trustDomain, issuerKey, serial: lastSerial, by: nextRootKey, at: now)
+    }
+
+    /// Stage 3: the new root alone.
+    package mutating func removeRoot() {
+        guard let key = nextRootKey else { return }
+        bundle = try! bundle.following(roots: bundle.roots.filter { $0.signingKey == key.publicKey })
+        (rootKey, nextRootKey) = (key, nil)
     }
 
     /// A fresh key and a leaf that names it.

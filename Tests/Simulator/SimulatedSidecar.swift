@@ -7,6 +7,10 @@ package struct SimulatedSidecar {
     package let instance: InstanceID
     package let lifetime: MonotonicTime.Span
     package var credential: Credential?
+    /// Older ones, until their leaf ends.
+    package var replaced: [Credential] = []
+    /// Lines of its log, warnings and errors.
+    package var warnings: [String] = []
     package var isDead = false
     package var listeners: Set<Endpoint> = []
     package var answers: [QueryID: NameAnswer] = [:]
@@ -23,6 +27,11 @@ package struct SimulatedSidecar {
     var lastQuery: UInt64 = 0
     var lastFlow: UInt64 = 0
     var lastStream: UInt32 = 0
+
+    func answers(to staticKey: X25519PublicKey, at now: WallTime) -> Bool {
+        credential?.staticKey.publicKey == staticKey
+            || replaced.contains { $0.staticKey.publicKey == staticKey && now < $0.certificate.notAfter }
+    }
 
     package func isUp(_ port: ServicePort) -> Bool {
         node.configuration.serves.contains(port) && !closedPorts.contains(port)

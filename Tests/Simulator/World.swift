@@ -27,6 +27,11 @@ package final class World {
     /// Pairs of sidecars whose frames don't arrive.
     package var partitioned: Set<Set<Int>> = []
 
+    /// Certificates that were given out.
+    package private(set) var renewalCount = 0
+    /// While nobody answers, certificates aren't renewed.
+    package var isIssuerDown = false
+
     private var queue: [Event] = []
     private var eventCount: UInt64 = 0
     private var announcements: [TopicID: [Int: [UInt8]]] = [:]
@@ -74,7 +79,10 @@ package final class World {
         let credential = domain.credential(
             for: sidecar.node.configuration.workload, instance: sidecar.instance,
             lifetime: sidecar.lifetime, random: &random, at: now.wall)
+        if let old = sidecars[index].credential { sidecars[index].replaced.append(old) }
+        sidecars[index].replaced.removeAll { $0.certificate.notAfter <= now.wall }
         sidecars[index].credential = credential
+        renewalCount += 1
         hand(.credential(credential), to: index)
         for (link, end) in sidecars[index].links where end.isEstablished {
             after(delay()) { world in
@@ -113,7 +121,7 @@ package final class World {
     private func advance(to time: MonotonicTime) {
         now.monotonic = max(time, now.monotonic)
         now.wall = WallTime(
-            milliseconds: 1_800_000_000_000 + wallOffset + Int64(now.monotonic.nanoseconds / 1_000_000))
+            milliseconds: 1_799_999_999_000 + wallOffset + Int64(now.monotonic.nanoseconds / 1_000_000))
     }
 
     /// Milliseconds by which the wall clock was stepped.
@@ -147,7 +155,11 @@ extension World {
         case .withdraw: announcements = announcements.mapValues { $0.filter { $0.key != index } }
         case .subscribe(let topic): subscribe(index, to: topic)
         case .unsubscribe(let topic): subscribers[topic]?.removeAll { $0 == index }
-        case .renewCredential: after(delay()) { $0.renew(index) }
+        case .renewCredential:
+            after(delay()) { world in
+                guard world.isIssuerDown else { return world.renew(index) }
+                world.hand(.renewalFailed("the issuer is down"), to: index)
+            }
         case .answer(let query, let answer):
             note(index, "answer \(query.number) \(answer)")
             sidecars[index].answers[query] = answer
@@ -173,7 +185,9 @@ extension World {
                 index,
                 "record \(record.event) \(record.flow?.description ?? "-") \(record.reason?.name ?? "-")")
             sidecars[index].records.append(record)
-        case .persistAddresses, .log, .stopped, .allowEgress, .revokeEgress: break
+        case .log(let level, let text):
+            if level == .warning || level == .error { sidecars[index].warnings.append(text) }
+        case .persistAddresses, .stopped, .allowEgress, .revokeEgress: break
         }
     }
 
@@ -202,7 +216,7 @@ extension World {
 
     private func dial(_ link: LinkID, _ target: DialTarget, from index: Int) {
         let callee = sidecars.firstIndex {
-            !$0.isDead && $0.credential?.staticKey.publicKey == target.staticKey
+            !$0.isDead && $0.answers(to: target.staticKey, at: now.wall)
         }
         guard let callee, !partitioned.contains([index, callee]) else {
             return after(delay()) {
@@ -229,9 +243,11 @@ extension World {
     /// `index` as its peer sees it.
     func peer(_ index: Int, from end: LinkEnd, _ link: LinkID, isInitiator: Bool? = nil) -> SessionPeer {
         let credential = sidecars[index].credential!
+        // Of no bundle that the other end knows, so that it verifies the chain itself.
         return SessionPeer(
-            certificate: credential.certificate, staticKey: credential.staticKey.publicKey,
-            handshakeHash: end.hash, isInitiator: isInitiator ?? !end.isInitiator)
+            CertificateChain(leaf: credential.certificate, issuer: credential.chain[0]),
+            validUntil: credential.validUntil, bundle: 0, handshakeHash: end.hash,
+            isInitiator: isInitiator ?? !end.isInitiator)
     }
 
     private func closeLink(_ link: LinkID, _ reason: CloseReason, of index: Int) {

@@ -70,7 +70,7 @@ package struct AnnouncementStore: Sendable {
         case refused(StoreRefusal)
     }
 
-    private let bundle: TrustBundle
+    private var bundle: TrustBundle
     private let discoveryKey: DiscoveryKey
     private let capacity: NodeCapacity
     private var chains: [[UInt8]: Chain] = [:]
@@ -89,6 +89,20 @@ package struct AnnouncementStore: Sendable {
         self.bundle = bundle
         self.discoveryKey = discoveryKey
         self.memories = memories
+    }
+
+    /// Keeps what a later bundle of the same domain stands by, and drops the rest.
+    ///
+    /// - Returns: false where it is another domain's, and nothing was changed.
+    package mutating func follow(
+        _ bundle: TrustBundle, _ discoveryKey: DiscoveryKey, at now: Now
+    ) -> Bool {
+        guard bundle.id == self.bundle.id, discoveryKey == self.discoveryKey else { return false }
+        self.bundle = bundle
+        chains = chains.filter { (try? bundle.verify($0.value.verified.chain, at: now.wall)) != nil }
+        let known = Set(chains.keys)
+        removeEntries { !known.contains($0.announcement.certificateHash) }
+        return true
     }
 
     package var certificateCount: Int { chains.count }

@@ -108,7 +108,7 @@ package struct TopicTable: Sendable {
             handle(message, from: client, at: now, effects: &effects)
         case .disconnected(let client): disconnected(client)
         case .processEnded(let client): processEnded(client, at: now, effects: &effects)
-        case .trust(let bundle, let discoveryKey): trust(bundle, discoveryKey, effects: &effects)
+        case .trust(let bundle, let discoveryKey): trust(bundle, discoveryKey, at: now, effects: &effects)
         case .saved(let memories): store?.restore(memories, at: now)
         case .neighbourCame(let neighbour): neighbourCame(neighbour, at: now, effects: &effects)
         case .neighbourSaid(let neighbour, let message):
@@ -189,9 +189,10 @@ package struct TopicTable: Sendable {
     }
 
     private mutating func trust(
-        _ bundle: TrustBundle, _ discoveryKey: DiscoveryKey, effects: inout [Effect]
+        _ bundle: TrustBundle, _ discoveryKey: DiscoveryKey, at now: Now, effects: inout [Effect]
     ) {
         if store != nil { effects.append(.log(.notice, "the trust bundle has changed")) }
+        if store?.follow(bundle, discoveryKey, at: now) == true { return }
         store = AnnouncementStore(
             bundle: bundle, discoveryKey: discoveryKey, capacity: capacity,
             memories: store?.memories ?? [:])

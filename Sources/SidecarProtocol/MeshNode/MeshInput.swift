@@ -24,25 +24,50 @@ package struct Credential: Sendable {
         self.policyHead = policyHead
         self.discoveryKey = discoveryKey
     }
+
+    /// The first of the not-afters of leaf, issuer and root; the beginning of time where the bundle has no
+    /// root for it.
+    package var validUntil: WallTime {
+        guard let issuer = chain.first,
+            let root = bundle.roots.first(where: { $0.signingKey.keyID == issuer.issuerKeyID })
+        else { return WallTime(milliseconds: 0) }
+        return min(certificate.notAfter, issuer.notAfter, root.notAfter)
+    }
+
+    package var life: CertificateLife { CertificateLife(of: certificate, end: validUntil) }
 }
 
 /// The other end of an established session.
 package struct SessionPeer: Sendable {
     package var certificate: Certificate
-    package var staticKey: X25519PublicKey
+    /// What signed `certificate`.
+    package var issuer: Certificate
+    /// The first of the not-afters of leaf, issuer and root, without skew.
+    package var validUntil: WallTime
+    /// Number of the trust bundle that the chain was last verified by.
+    package var bundle: UInt64
     /// Of the session's first handshake; flow ids derive from it.
     package var handshakeHash: [UInt8]
     /// Whether this side dialled.
     package var isInitiator: Bool
 
     package init(
-        certificate: Certificate, staticKey: X25519PublicKey, handshakeHash: [UInt8], isInitiator: Bool
+        _ chain: CertificateChain, validUntil: WallTime, bundle: UInt64, handshakeHash: [UInt8],
+        isInitiator: Bool
     ) {
-        self.certificate = certificate
-        self.staticKey = staticKey
+        certificate = chain.leaf
+        issuer = chain.issuer
+        self.validUntil = validUntil
+        self.bundle = bundle
         self.handshakeHash = handshakeHash
         self.isInitiator = isInitiator
     }
+
+    /// The handshake's, which the certificate names.
+    package var staticKey: X25519PublicKey { certificate.contents.staticKey! }
+    package var chain: CertificateChain { CertificateChain(leaf: certificate, issuer: issuer) }
+    /// With the clock skew that a peer is allowed.
+    var notAfter: WallTime { validUntil + Limits.peerClockSkew }
 }
 
 package struct NameQuestion: Hashable, Sendable {
@@ -60,6 +85,8 @@ package struct NameQuestion: Hashable, Sendable {
 package enum MeshInput: Sendable {
     /// The certificate at start, and each renewed one.
     case credential(Credential)
+    /// The issuer gave no new one, or one that is of no use: why, and what to do.
+    case renewalFailed(String)
     /// The sidecar listens for peers here; announced from now on.
     case listening([Endpoint])
     /// A new configuration that was accepted; at start the one of the launch is given to `init`.
@@ -109,7 +136,4 @@ package enum MeshInput: Sendable {
 extension Certificate {
     /// The identity as records print it.
     var subjectText: String { contents.identity?.description ?? "spiffe://\(contents.trustDomain)" }
-
-    /// The end of its validity as its peers see it, with the clock skew that they allow.
-    var peerNotAfter: WallTime { contents.notAfter + Limits.peerClockSkew }
 }

@@ -30,7 +30,7 @@ extension MeshNode {
         if let link = links.first(where: { $0.value.peer?.workload == name && !$0.value.isRetired })?.key {
             return use(link, for: name)
         }
-        guard credential != nil, timers[.redial(name)] == nil, let topic = callee.topic,
+        guard !isOwnCertificateOver, timers[.redial(name)] == nil, let topic = callee.topic,
             let provider = provider(of: callee)
         else { return }
         lastLink += 1

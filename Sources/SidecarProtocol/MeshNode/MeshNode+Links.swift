@@ -2,15 +2,15 @@
 
 extension MeshNode {
     mutating func established(_ id: LinkID, _ session: SessionPeer) {
-        guard !isStopping, let workload = session.certificate.identity?.workload else {
-            return drop(id, .untrusted)
-        }
+        guard !isStopping, let workload = session.certificate.identity?.workload, problem(of: session) == nil
+        else { return drop(id, .untrusted) }
+        guard !isOwnCertificateOver else { return drop(id, .expiry) }
         let rival = rival(of: id, session)
         if let rival, isAbandoned(rival) { close(rival, .duplicate) }
         var link = Link(phase: .established, establishedAt: now.monotonic)
         link.session = session
         link.peer = Authorizer.Peer(
-            workload: workload, notAfter: session.certificate.peerNotAfter, head: nil,
+            workload: workload, notAfter: session.notAfter, head: nil,
             leaseEnd: now.monotonic + Limits.lease)
         links[id] = link
         timers.set(.lease(id), at: now.monotonic + Limits.lease)
@@ -98,8 +98,9 @@ extension MeshNode {
 
     mutating func renewed(_ id: LinkID, _ session: SessionPeer) {
         guard links[id]?.peer != nil else { return }
+        guard problem(of: session) == nil else { return close(id, .untrusted) }
         links[id]?.session = session
-        links[id]?.peer?.notAfter = session.certificate.peerNotAfter
+        links[id]?.peer?.notAfter = session.notAfter
         armExpiry(of: id)
         authorizer.raise()
         redecide()

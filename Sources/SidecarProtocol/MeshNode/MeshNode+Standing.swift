@@ -1,12 +1,15 @@
-// One's own standing: certificates, announcements, and the clock that ends them.
+// One's own standing: certificates and announcements.
 
 extension MeshNode {
     mutating func adopt(_ credential: Credential) {
         let isFirst = self.credential == nil
+        let isOtherBundle = self.credential?.bundle != credential.bundle
         self.credential = credential
+        renewalProblem = nil
         authorizer.adopt(
-            Authorizer.Standing(notAfter: credential.certificate.notAfter, head: credential.policyHead))
+            Authorizer.Standing(notAfter: credential.validUntil, head: credential.policyHead))
         armOwnTimers()
+        if isOtherBundle { verifyPeers() }
         if isFirst {
             takeAddresses(in: credential.bundle.id)
             openCallees()
@@ -29,52 +32,6 @@ extension MeshNode {
             addresses = VirtualAddresses(domain: domain, own: configuration.workload)
             persistAddresses()
         }
-    }
-
-    // MARK: Ends of validity
-
-    private mutating func armOwnTimers() {
-        guard let certificate = credential?.certificate else { return }
-        timers.set(.ownExpiry, at: monotonic(certificate.notAfter))
-        // Half of the life that is left, so that a failed renewal has the other half to be repeated.
-        let left = certificate.notAfter.milliseconds - now.wall.milliseconds
-        timers.set(.renewal, at: now.monotonic + .milliseconds(UInt64(max(0, left / 2))))
-    }
-
-    mutating func armExpiry(of id: LinkID) {
-        if let peer = links[id]?.peer { timers.set(.peerExpiry(id), at: monotonic(peer.notAfter)) }
-    }
-
-    private func monotonic(_ wall: WallTime) -> MonotonicTime {
-        now.monotonic + .milliseconds(UInt64(max(0, wall.milliseconds - now.wall.milliseconds)))
-    }
-
-    mutating func expiryReached() {
-        authorizer.raise()
-        redecide()
-        for id in links.keys.sorted() {
-            guard let peer = links[id]?.peer else { continue }
-            let isOver = now.wall >= peer.notAfter || isOwnCertificateOver
-            if isOver { close(id, .expiry) }
-        }
-    }
-
-    private var isOwnCertificateOver: Bool {
-        guard let notAfter = credential?.certificate.notAfter else { return true }
-        return now.wall >= notAfter
-    }
-
-    /// The wall clock jumped: every deadline that comes from it is set anew, and every permit decided.
-    mutating func clockStepped() {
-        log(.notice, "the clock stepped; certificates and permits are checked again")
-        armOwnTimers()
-        for id in links.keys.sorted() { armExpiry(of: id) }
-        expiryReached()
-    }
-
-    mutating func renewalDue() {
-        effects.append(.renewCredential)
-        timers.set(.renewal, at: now.monotonic + Limits.renewalRetry)
     }
 
     // MARK: Announcing
@@ -100,11 +57,14 @@ extension MeshNode {
     }
 
     private mutating func announcement(by credential: Credential) -> [UInt8]? {
-        guard configuration.isNamed, !configuration.serves.isEmpty, !endpoints.isEmpty else { return nil }
+        let left = now.wall.span(until: credential.validUntil)
+        guard configuration.isNamed, !configuration.serves.isEmpty, !endpoints.isEmpty,
+            left > .seconds(0)
+        else { return nil }
         let announcement = Announcement(
             topic: TopicID(name: TopicName.service(configuration.workload), key: credential.discoveryKey),
             certificate: credential.certificate, incarnation: incarnation, sequence: announcedSequence,
-            timeToLive: Limits.announcementLife,
+            timeToLive: min(Limits.announcementLife, left),
             endpoints: Array(endpoints.prefix(Limits.announcementEndpointsMaximum)),
             versions: Limits.wireVersions)
         do { return try announcement.signed(by: credential.signingKey) } catch {

@@ -22,13 +22,15 @@
 //
 //   The parts: MeshNode+Names (questions, callees, listeners), +Dialling (announcements, dials), +Links
 //   (sessions, heads, verdicts), +Flows (permits and their ends), +Standing (certificates, announcing),
-//   +Configuration (reload), MeshStatus (what the admin socket shows).
+//   +Renewal (ends of certificates), +Configuration (reload), MeshStatus (what the admin socket shows).
 
 package struct MeshNode {
     package let instance: InstanceID
     package let incarnation: UInt64
     var authorizer: Authorizer
     var credential: Credential?
+    /// Why the newest attempt to renew it failed; nil where none did since it came.
+    package internal(set) var renewalProblem: String?
     var addresses: VirtualAddresses?
     /// The table of an earlier incarnation, taken over once the trust domain is known.
     let restoredAddresses: VirtualAddresses?
@@ -66,6 +68,7 @@ package struct MeshNode {
         case probe(ServicePort)
         case ownExpiry
         case renewal
+        case renewalAlarm
         case announcement
     }
 
@@ -106,6 +109,7 @@ package struct MeshNode {
     private mutating func handle(_ input: MeshInput) {
         switch input {
         case .credential(let credential): adopt(credential)
+        case .renewalFailed(let problem): renewalFailed(problem)
         case .listening(let endpoints): announce(at: endpoints)
         case .configuration(let configuration): adopt(configuration)
         case .hasIPv6:
@@ -148,10 +152,12 @@ package struct MeshNode {
             case .redial(let callee): connect(callee)
             case .headDue(let link): stateHead(on: link)
             case .lease(let link): leaseEnded(link)
-            case .peerExpiry, .ownExpiry: expiryReached()
+            case .peerExpiry(let link): peerExpiryDue(link)
+            case .ownExpiry: ownExpiryDue()
             case .retirement(let link): retirementDue(link)
             case .probe(let port): probeDue(port)
             case .renewal: renewalDue()
+            case .renewalAlarm: renewalAlarmDue()
             case .announcement: register()
             }
         }

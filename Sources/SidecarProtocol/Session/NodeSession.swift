@@ -270,32 +270,32 @@ extension NodeSession {
         do { return try state.writeMessage(payload: payload) } catch { throw .handshake(error) }
     }
 
-    /// The peer's certificate, if it is another host's of our domain.
+    /// Who the peer is, if it is another host of our domain.
     private func verify(
         _ proof: PeerProof, _ state: HandshakeState, at now: Now
-    ) throws(SessionError) -> Certificate {
+    ) throws(SessionError) -> VerifiedIdentity {
         guard let staticKey = state.remoteStaticKey else { throw .handshake(.missingKey(.s)) }
-        let certificate = try proof.verified(
+        let verified = try proof.verified(
             by: credential.bundle, staticKey: staticKey, expected: nil, at: now.wall)
-        let found = certificate.identity.map(\.description) ?? "nobody"
-        guard certificate.kind == .host else {
+        let found = "\(verified.identity)"
+        guard verified.certificate.kind == .host else {
             throw .otherIdentity(expected: "a host of \(credential.bundle.trustDomain)", found: found)
         }
         guard staticKey != credential.staticKey.publicKey else {
             throw .otherIdentity(expected: "another host", found: "\(found), which is this node itself")
         }
-        return certificate
+        return verified
     }
 
     private mutating func establish(
-        _ state: HandshakeState, _ certificate: Certificate, at now: Now
+        _ state: HandshakeState, _ verified: VerifiedIdentity, at now: Now
     ) {
         transport = state.split()
-        peer = certificate
+        peer = verified.certificate
         phase = .established
         lastHeard = now.monotonic
         // Its end may lie millennia ahead: the hour is shorter, and no number runs over.
-        let last = certificate.notAfter + Limits.peerClockSkew
+        let last = verified.validUntil + Limits.peerClockSkew
         let hour = now.wall + Limits.rekeySpan
         let life = max(min(last, hour).milliseconds, now.wall.milliseconds) &- now.wall.milliseconds
         end = now.monotonic + .milliseconds(UInt64(life))

@@ -37,7 +37,7 @@ struct PeerProof {
         } catch { throw .handshakePayload(error) }
     }
 
-    /// The peer's certificate, once it is known to be of our domain, in force, and the handshake's own.
+    /// Who the peer is, once its certificate is known to be of our domain, in force, and the handshake's own.
     ///
     /// - Parameters:
     ///   - staticKey: the key that the handshake proved.
@@ -45,7 +45,7 @@ struct PeerProof {
     func verified(
         by bundle: TrustBundle, staticKey: X25519PublicKey, expected: SPIFFEIdentity.Subject?,
         at now: WallTime
-    ) throws(SessionError) -> Certificate {
+    ) throws(SessionError) -> VerifiedIdentity {
         let leaf: Certificate
         let signer: Certificate
         do {
@@ -61,6 +61,6 @@ struct PeerProof {
             let wanted = SPIFFEIdentity(trustDomain: bundle.trustDomain, subject: expected)
             throw .otherIdentity(expected: "\(wanted)", found: "\(verified.identity)")
         }
-        return leaf
+        return verified
     }
 }

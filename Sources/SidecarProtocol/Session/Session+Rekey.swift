@@ -26,7 +26,7 @@ extension Session {
         own = result.own
         if let credentials { credential = credentials.current }
         let peer = SessionPeer(
-            certificate: result.certificate, staticKey: result.staticKey,
+            result.peer.chain, validUntil: result.peer.validUntil, bundle: result.bundle,
             handshakeHash: result.transport.handshakeHash, isInitiator: isInitiator)
         self.peer = peer
         counters.handshakes &+= 1
@@ -80,13 +80,14 @@ extension Session {
             payload = try state.readMessage(Array(body))
             message = try state.writeMessage(payload: PeerProof(credential, versions: versions).encoded)
         } catch { throw .handshake(error) }
-        let certificate = try PeerProof(parsing: payload).verified(
-            by: credential.bundle, staticKey: peer.staticKey,
-            expected: peer.certificate.subject, at: now.wall)
+        // By the newest bundle, which may have come since the first message.
+        let bundle = self.credential.bundle
+        let verified = try PeerProof(parsing: payload).verified(
+            by: bundle, staticKey: peer.staticKey, expected: peer.certificate.subject, at: now.wall)
         pending.append(.rekey3, StreamID(number: 0), message)
         pending.endKey()
         let result = HandshakeResult(
-            transport: state.split(), certificate: certificate, staticKey: peer.staticKey, own: credential)
+            transport: state.split(), peer: verified, bundle: bundle.sequence, own: credential)
         nextSend = result.transport.send
         rekey = .sentThird(result)
     }
@@ -101,11 +102,11 @@ extension Session {
         let payload: [UInt8]
         do { payload = try state.readMessage(Array(body)) } catch { throw .handshake(error) }
         guard let staticKey = state.remoteStaticKey else { throw .handshake(.missingKey(.s)) }
-        let certificate = try PeerProof(parsing: payload).verified(
+        let verified = try PeerProof(parsing: payload).verified(
             by: credential.bundle, staticKey: staticKey, expected: peer.certificate.subject,
             at: now.wall)
         let result = HandshakeResult(
-            transport: state.split(), certificate: certificate, staticKey: staticKey, own: own)
+            transport: state.split(), peer: verified, bundle: credential.bundle.sequence, own: own)
         pending.append(.rekeyed)
         pending.endKey()
         nextSend = result.transport.send
@@ -127,7 +128,7 @@ extension Session {
             handshakeHash: result.transport.handshakeHash)
         own = result.own
         let renewed = SessionPeer(
-            certificate: result.certificate, staticKey: result.staticKey,
+            result.peer.chain, validUntil: result.peer.validUntil, bundle: result.bundle,
             handshakeHash: peer.handshakeHash, isInitiator: isInitiator)
         self.peer = renewed
         counters.handshakes &+= 1

@@ -13,8 +13,9 @@
 /// What both sides have when it is over.
 struct HandshakeResult {
     var transport: NoiseTransport
-    var certificate: Certificate
-    var staticKey: X25519PublicKey
+    var peer: VerifiedIdentity
+    /// Number of the trust bundle that stands by the peer.
+    var bundle: UInt64
     /// What we proved ourselves with.
     var own: Credential
 }
@@ -58,13 +59,12 @@ struct InitiatorHandshake {
         guard highestCommonVersion(offered, proof.versions) == chosen else {
             throw .version(chosen: chosen, peer: proof.versions)
         }
-        let certificate = try proof.verified(
+        let peer = try proof.verified(
             by: credential.bundle, staticKey: target.staticKey, expected: .workload(target.workload),
             at: now)
         appendMessage(try writeMessage(PeerProof(credential, versions: offered).encoded), to: &output)
         return HandshakeResult(
-            transport: state.split(), certificate: certificate, staticKey: target.staticKey,
-            own: credential)
+            transport: state.split(), peer: peer, bundle: credential.bundle.sequence, own: credential)
     }
 
     private mutating func readMessage(_ message: [UInt8]) throws(SessionError) -> [UInt8] {
@@ -79,6 +79,8 @@ struct InitiatorHandshake {
 struct ResponderHandshake {
     private var state: HandshakeState
     private let credential: Credential
+    /// The newest one: that of a credential that has been replaced may not know the peer's root yet.
+    private let bundle: TrustBundle
 
     /// Reads the first flight and writes message 2.
     init(
@@ -95,6 +97,7 @@ struct ResponderHandshake {
             throw .version(chosen: preamble.chosen, peer: preamble.offered)
         }
         self.credential = credential
+        bundle = credentials.current.bundle
         state = HandshakeState(
             pattern: .XK, initiator: false, prologue: preamble.encoded, s: credential.staticKey,
             e: ephemeral(), rs: nil)
@@ -113,10 +116,10 @@ struct ResponderHandshake {
         let payload: [UInt8]
         do { payload = try state.readMessage(message) } catch { throw .handshake(error) }
         guard let staticKey = state.remoteStaticKey else { throw .handshake(.missingKey(.s)) }
-        let certificate = try PeerProof(parsing: payload).verified(
-            by: credential.bundle, staticKey: staticKey, expected: nil, at: now)
+        let peer = try PeerProof(parsing: payload).verified(
+            by: bundle, staticKey: staticKey, expected: nil, at: now)
         return HandshakeResult(
-            transport: state.split(), certificate: certificate, staticKey: staticKey, own: credential)
+            transport: state.split(), peer: peer, bundle: bundle.sequence, own: credential)
     }
 }
 

@@ -95,7 +95,8 @@ package enum SessionProperties {
             send: send, receive: receive, handshakeHash: [UInt8](repeating: 3, count: 32))
         session.own = credential
         session.peer = SessionPeer(
-            certificate: credential.certificate, staticKey: key(6).publicKey,
+            CertificateChain(leaf: credential.certificate, issuer: credential.chain[0]),
+            validUntil: credential.certificate.notAfter, bundle: 1,
             handshakeHash: [UInt8](repeating: 3, count: 32), isInitiator: false)
         let permit = Authorizer(
             configuration: WorkloadConfiguration(workload: workload), gate: DecisionGate()
