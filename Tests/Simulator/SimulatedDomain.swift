@@ -69,7 +69,7 @@ package struct SimulatedDomain {
     /// A fresh key and a leaf that names it.
     package mutating func credential(
         for workload: WorkloadName, instance: InstanceID, lifetime: MonotonicTime.Span,
-        random: inout SeededRandom, at now: WallTime
+        replicates: Bool = false, random: inout SeededRandom, at now: WallTime
     ) -> Credential {
         let staticKey = X25519KeyPair(secret: random.bytes(32))
         let signingKey = SigningKeyPair(seed: random.bytes(32))
@@ -81,6 +81,10 @@ package struct SimulatedDomain {
         contents.instance = instance
         contents.staticKey = staticKey.publicKey
         contents.topics = [TopicName.service(workload)]
+        if replicates {
+            contents.topics.append(TopicName.state(workload))
+            contents.replica = .init(group: ReplicaGroup.eventual(of: workload, in: bundle.id), slot: 0)
+        }
         return Credential(
             certificate: try! contents.signed(by: issuerKey), chain: [issuer], bundle: bundle,
             staticKey: staticKey, signingKey: signingKey, policyHead: PolicyHead.initial(of: bundle.id),

@@ -17,6 +17,9 @@ package struct SimulatedSidecar {
     package var records: [FlowRecord] = []
     package var flows: [FlowHandle: SimulatedFlow] = [:]
     package var bytesReceived = 0
+    /// Replicas of its state that it can speak to, and what they said.
+    package var replicas: Set<InstanceID> = []
+    package var stateMessages: [(from: InstanceID, message: [UInt8])] = []
     /// Ports of the workload that refuse connections.
     package var closedPorts: Set<ServicePort> = []
 

@@ -78,7 +78,8 @@ package final class World {
         let sidecar = sidecars[index]
         let credential = domain.credential(
             for: sidecar.node.configuration.workload, instance: sidecar.instance,
-            lifetime: sidecar.lifetime, random: &random, at: now.wall)
+            lifetime: sidecar.lifetime, replicates: sidecar.node.configuration.consistency != .none,
+            random: &random, at: now.wall)
         if let old = sidecars[index].credential { sidecars[index].replaced.append(old) }
         sidecars[index].replaced.removeAll { $0.certificate.notAfter <= now.wall }
         sidecars[index].credential = credential
@@ -185,6 +186,14 @@ extension World {
                 index,
                 "record \(record.event) \(record.flow?.description ?? "-") \(record.reason?.name ?? "-")")
             sidecars[index].records.append(record)
+        case .replicaUp(let replica):
+            note(index, "replica up \(replica)")
+            sidecars[index].replicas.insert(replica)
+        case .replicaDown(let replica):
+            note(index, "replica down \(replica)")
+            sidecars[index].replicas.remove(replica)
+        case .replicated(let message, let replica):
+            sidecars[index].stateMessages.append((replica, message))
         case .log(let level, let text):
             if level == .warning || level == .error { sidecars[index].warnings.append(text) }
         case .persistAddresses, .stopped, .allowEgress, .revokeEgress: break

@@ -30,6 +30,7 @@ extension Driver {
         case .allowEgress(let endpoint, let until): allowEgress(endpoint, until)
         case .revokeEgress(let endpoint): revokeEgress(endpoint)
         case .probe(let port): probe(port)
+        case .replicaUp, .replicaDown, .replicated: break
         case .record(let record):
             metrics.count(record)
             records.append(record)
@@ -68,6 +69,7 @@ extension Driver {
     // MARK: Listeners
 
     private func listen(_ address: IPAddress, _ port: ServicePort) {
+        guard Endpoint(address, port.port) != MeshNode.stateEndpoint else { return }
         guard let network else { return earlyListeners.append((address, port)) }
         if network.datapath == .slirp { return listenInStack(address, port) }
         do {

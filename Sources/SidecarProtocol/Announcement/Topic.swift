@@ -1,20 +1,34 @@
-/// Names of topics: `svc/NAMESPACE/NAME` for the sidecars of a workload that serves.
+/// Names of topics: `svc/NAMESPACE/NAME` for the sidecars of a workload that serves, and
+/// `state/NAMESPACE/NAME` for the replicas of its state.
 package enum TopicName {
     package static func service(_ workload: WorkloadName) -> String {
         "svc/\(workload.namespace)/\(workload.name)"
     }
 
+    package static func state(_ workload: WorkloadName) -> String {
+        "state/\(workload.namespace)/\(workload.name)"
+    }
+
     /// The workload of a service topic; nil for another topic.
     package static func workload(ofService topic: String) -> WorkloadName? {
+        workload(of: topic, under: "svc")
+    }
+
+    /// The workload whose topic it is, of either kind; nil for a topic that is no workload's own.
+    package static func owner(of topic: String) -> WorkloadName? {
+        workload(of: topic, under: "svc") ?? workload(of: topic, under: "state")
+    }
+
+    private static func workload(of topic: String, under prefix: String) -> WorkloadName? {
         let parts = topic.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 3, parts[0] == "svc" else { return nil }
+        guard parts.count == 3, parts[0] == prefix else { return nil }
         return try? WorkloadName(namespace: parts[1], name: parts[2])
     }
 
-    /// 1 to 255 bytes; one that begins as a service topic does must be one.
+    /// 1 to 255 bytes; one that begins as a workload's own topics do must be one.
     package static func isName(_ topic: String) -> Bool {
         (1...Limits.topicNameBytesMaximum).contains(topic.utf8.count)
-            && (!topic.hasPrefix("svc/") || workload(ofService: topic) != nil)
+            && (!(topic.hasPrefix("svc/") || topic.hasPrefix("state/")) || owner(of: topic) != nil)
     }
 }
 

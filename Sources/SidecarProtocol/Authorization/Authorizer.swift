@@ -101,7 +101,7 @@ extension Authorizer {
     }
 
     /// Nil where identity, policy head and lease of both ends stand.
-    private func refusal(of peer: Peer, at now: Now) -> Decision? {
+    func refusal(of peer: Peer, at now: Now) -> Decision? {
         guard let standing else { return .deny("no certificate of one's own yet", .expiry) }
         guard now.wall < standing.notAfter else { return .deny("own certificate has ended", .expiry) }
         guard now.wall < peer.notAfter else { return .deny("peer's certificate has ended", .expiry) }

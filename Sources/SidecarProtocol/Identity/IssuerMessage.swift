@@ -33,11 +33,13 @@ package struct IssuerRequest: Hashable, Sendable {
     /// SHA-256.
     package var executableDigest: [UInt8]?
     package var labels: [String: String]
+    /// The slot of the state folder that the asker holds locked; nil for a workload without state.
+    package var replicaSlot: UInt32?
 
     package init(
         subject: SPIFFEIdentity.Subject, isNamed: Bool, instance: InstanceID, staticKey: X25519PublicKey,
         signingKey: SigningPublicKey, workloadVersion: String, configurationHash: [UInt8], joins: Bool,
-        serves: Bool, executableDigest: [UInt8]?, labels: [String: String] = [:]
+        serves: Bool, executableDigest: [UInt8]?, labels: [String: String] = [:], replicaSlot: UInt32? = nil
     ) {
         self.subject = subject
         self.isNamed = isNamed
@@ -50,6 +52,7 @@ package struct IssuerRequest: Hashable, Sendable {
         self.serves = serves
         self.executableDigest = executableDigest
         self.labels = labels
+        self.replicaSlot = replicaSlot
     }
 }
 
@@ -93,6 +96,7 @@ extension IssuerRequest {
         static let serves: UInt64 = 12
         static let executableDigest: UInt64 = 13
         static let labels: UInt64 = 14
+        static let replicaSlot: UInt64 = 15
     }
 
     /// - Parameter key: the pair of `signingKey`.
@@ -118,6 +122,7 @@ extension IssuerRequest {
         written.known[Key.serves] = .bool(serves)
         written.known[Key.executableDigest] = executableDigest.map { .bytes($0) }
         written.known[Key.labels] = .map(labels.map { CBOR.Pair(.text($0.key), .text($0.value)) })
+        written.known[Key.replicaSlot] = replicaSlot.map { .unsigned(UInt64($0)) }
         return written.encoded()
     }
 
@@ -130,7 +135,7 @@ extension IssuerRequest {
         let read: VersionedFields
         do {
             read = try VersionedFields(
-                canonical: signed.body, of: "certificate request", keys: Key.host...Key.labels)
+                canonical: signed.body, of: "certificate request", keys: Key.host...Key.replicaSlot)
         } catch { throw .malformed(CertificateError(error)) }
         do { try self.init(fields: read.known) } catch { throw .malformed(CertificateError(error)) }
         guard signed.isValid(context: .certificateRequest, signedBy: signingKey) else { throw .unproven }
@@ -161,6 +166,8 @@ extension IssuerRequest {
         guard labels.count <= Limits.certificateListMaximum,
             labels.allSatisfy({ CertificateContents.isLabel($0.key, $0.value) })
         else { throw .unexpected(field: "labels") }
+        replicaSlot =
+            fields[Key.replicaSlot] == nil ? nil : try fields.integer(Key.replicaSlot, "replica slot")
     }
 
     private static func subject(_ fields: CBORFields) throws(CBORError) -> SPIFFEIdentity.Subject {

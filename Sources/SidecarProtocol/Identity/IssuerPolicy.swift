@@ -143,7 +143,13 @@ package struct IssuerPolicy: Sendable {
         guard case .workload(let workload) = request.subject else { return contents }
         contents.workloadVersion = request.workloadVersion
         contents.executable = request.executableDigest.map { .init(digest: $0, attested: .own) }
-        if request.isNamed && request.serves { contents.topics = [TopicName.service(workload)] }
+        guard request.isNamed else { return contents }
+        if request.serves { contents.topics = [TopicName.service(workload)] }
+        if let slot = request.replicaSlot {
+            contents.topics.append(TopicName.state(workload))
+            contents.replica = .init(
+                group: ReplicaGroup.eventual(of: workload, in: domain.bundle.id), slot: slot)
+        }
         return contents
     }
 

@@ -193,7 +193,7 @@ extension Certificate {
             guard contents.subject == identity.subject else { throw .issuerMayNotName(identity) }
         }
         for topic in leaf.topics {
-            guard let name = TopicName.workload(ofService: topic) else { continue }
+            guard let name = TopicName.owner(of: topic) else { continue }
             guard contents.names.contains(where: { $0.matches(name) }) else {
                 throw .issuerMayNotGrant(topic: topic)
             }

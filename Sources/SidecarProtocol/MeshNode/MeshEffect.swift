@@ -66,6 +66,11 @@ package enum MeshEffect {
     case revokeEgress(Endpoint)
     /// See whether the workload's port accepts connections.
     case probe(ServicePort)
+    /// Another replica of the own workload's state can be spoken to, or no longer.
+    case replicaUp(InstanceID)
+    case replicaDown(InstanceID)
+    /// What it says.
+    case replicated([UInt8], from: InstanceID)
     case record(FlowRecord)
     /// One line for the sidecar's log.
     case log(LogLevel, String)

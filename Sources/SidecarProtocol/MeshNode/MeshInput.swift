@@ -125,6 +125,8 @@ package enum MeshInput: Sendable {
         source: Endpoint, destination: Endpoint, FlowProtocol, sent: UInt64, received: UInt64, CloseReason)
     /// The answer to `MeshEffect.probe`.
     case probed(ServicePort, isUp: Bool)
+    /// A message of the state's gossip for another replica.
+    case replicate([UInt8], to: InstanceID)
     /// The wall clock stepped against the monotonic one.
     case clockStepped
     /// `nextDeadline` has come.

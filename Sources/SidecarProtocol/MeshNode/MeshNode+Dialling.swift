@@ -22,6 +22,7 @@ extension MeshNode {
         for name in callees.keys.sorted() {
             if let topic = callees[name]?.topic { effects.append(.subscribe(topic)) }
         }
+        if let replicaTopic { effects.append(.subscribe(replicaTopic)) }
     }
 
     /// Takes a session that is there, or dials one, unless a dial is under way or backing off.
@@ -70,9 +71,10 @@ extension MeshNode {
         guard let credential else { return }
         do {
             let announcement = try Announcement(canonical: bytes)
-            guard let (name, callee) = callees.first(where: { $0.value.topic == announcement.topic }) else {
-                return
-            }
+            let isReplica = announcement.topic == replicaTopic
+            let callee = callees.first { $0.value.topic == announcement.topic }
+            guard isReplica || callee != nil else { return }
+            let name = callee?.key ?? configuration.workload
             guard certificates.count == 2 else {
                 return log(.warning, "announcement for \(name) without leaf and issuer certificates, ignored")
             }
@@ -85,25 +87,25 @@ extension MeshNode {
             guard verified.identity.workload == name else {
                 return log(.warning, "announcement of \(verified.identity) on the topic of \(name), ignored")
             }
-            take(announcement, verified.certificate, of: name, callee)
+            let provider = Provider(
+                announcement: announcement, certificate: verified.certificate,
+                expiry: now.monotonic + announcement.life(under: verified.certificate, at: now.wall))
+            if isReplica { replicaAnnounced(provider) }
+            if let callee { take(provider, of: name, callee.value) }
         } catch {
             log(.warning, "announcement refused: \(error)")
         }
     }
 
-    private mutating func take(
-        _ announcement: Announcement, _ leaf: Certificate, of name: WorkloadName, _ callee: Callee
-    ) {
-        let id = announcement.instance
+    private mutating func take(_ provider: Provider, of name: WorkloadName, _ callee: Callee) {
+        let id = provider.announcement.instance
         guard id != instance else { return }
-        if let known = callee.providers[id]?.announcement, known.supersedes(announcement) { return }
+        if let known = callee.providers[id]?.announcement, known.supersedes(provider.announcement) { return }
         guard callee.providers[id] != nil || callee.providers.count < Limits.providersMaximum else {
             return log(.warning, "more than \(Limits.providersMaximum) instances of \(name), one ignored")
         }
-        let isNew = callee.providers[id]?.announcement.incarnation != announcement.incarnation
-        callees[name]?.providers[id] = Provider(
-            announcement: announcement, certificate: leaf,
-            expiry: now.monotonic + announcement.life(under: leaf, at: now.wall))
+        let isNew = callee.providers[id]?.announcement.incarnation != provider.announcement.incarnation
+        callees[name]?.providers[id] = provider
         // A fresh instance needn't wait for the back-off that its predecessor caused.
         if isNew { timers.remove(.redial(name)) }
         connect(name)
@@ -120,5 +122,6 @@ extension MeshNode {
             else { continue }
             callees[name]?.providers[tombstone.instance] = nil
         }
+        buryReplica(tombstone)
     }
 }

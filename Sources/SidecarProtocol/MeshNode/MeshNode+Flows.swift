@@ -222,6 +222,7 @@ extension MeshNode {
             }
         }
         for (id, reason) in losers.sorted(by: { $0.0 < $1.0 }) { cut(id, reason, tellPeer: true) }
+        decideReplicas()
     }
 
     private struct DecisionKey: Hashable {

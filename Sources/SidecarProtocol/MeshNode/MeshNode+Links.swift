@@ -22,6 +22,7 @@ extension MeshNode {
         } else if let callee = callees[workload], callee.link == nil || callee.link == id {
             use(id, for: workload)
         }
+        decideReplicas()
     }
 
     /// Another session with the same instance, that new flows use.
@@ -75,6 +76,7 @@ extension MeshNode {
     private mutating func drop(_ id: LinkID, _ reason: CloseReason) {
         effects.append(.closeLink(id, reason))
         let name = dialledCallee(of: id)
+        forgetReplica(on: id)
         links[id] = nil
         guard let name else { return }
         callees[name]?.link = nil
@@ -123,6 +125,7 @@ extension MeshNode {
     private mutating func forget(_ id: LinkID, _ reason: CloseReason) {
         guard let link = links[id] else { return }
         for flow in link.flows.values.sorted() { cut(flow, reason, tellPeer: false) }
+        forgetReplica(on: id)
         links[id] = nil
         for timer in [Timer.lease(id), .headDue(id), .peerExpiry(id), .retirement(id)] {
             timers.remove(timer)
@@ -134,6 +137,7 @@ extension MeshNode {
             refreshListeners(of: name)
             redial(name)
         }
+        decideReplicas()
     }
 
     // MARK: Heads and leases
@@ -156,6 +160,7 @@ extension MeshNode {
             authorizer.raise()
             redecide()
         }
+        decideReplicas()
     }
 
     mutating func leaseEnded(_ id: LinkID) {
@@ -179,6 +184,7 @@ extension MeshNode {
         case .reset(let stream, let reason): resetByPeer(stream, reason, on: id)
         case .goodbye(let reason):
             log(.debug, "goodbye from \(links[id]?.peer?.workload.description ?? "a peer"): \(reason.name)")
+        case .state(let message): replicated(message, on: id)
         case .open: log(.warning, "open frame outside inboundOpen, ignored")
         }
     }

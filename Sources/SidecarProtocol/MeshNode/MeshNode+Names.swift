@@ -3,12 +3,19 @@
 extension MeshNode {
     mutating func asked(_ query: QueryID, _ question: NameQuestion) {
         let namespace = configuration.workload.namespace
+        if hasState, question.name == MeshNames.state {
+            let address = NameAnswer.address(IPAddress(v4: ReservedAddress.state))
+            return effects.append(.answer(query, question.kind == .a ? address : .noData))
+        }
         switch MeshNames.read(question.name, namespace: namespace) {
         case .workload(let name): asked(query, question.kind, about: name)
         case .meshOther:
             effects.append(.answer(query, question.name == "mesh" ? .noData : .nameError))
         case .reverse(let address):
             guard question.kind == .ptr else { return effects.append(.answer(query, .noData)) }
+            if hasState, address.v4 == ReservedAddress.state {
+                return effects.append(.answer(query, .pointer(MeshNames.state)))
+            }
             let workload = addresses?.v4(of: address).flatMap { addresses?.workload(at: $0) }
             let answer = workload.map { NameAnswer.pointer(MeshNames.spell($0, namespace: namespace)) }
             effects.append(.answer(query, answer ?? .nameError))

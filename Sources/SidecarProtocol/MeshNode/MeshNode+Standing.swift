@@ -13,10 +13,12 @@ extension MeshNode {
         if isFirst {
             takeAddresses(in: credential.bundle.id)
             openCallees()
+            if hasState { effects.append(.listen(MeshNode.stateEndpoint.address, MeshNode.statePort)) }
             if wantsIPv6 { openIPv6() }
             allowLiterals()
         }
         for name in callees.keys.sorted() { subscribe(to: name) }
+        subscribeToReplicas()
         redecide()
         register()
         for id in links.keys.sorted() { stateHead(on: id) }
@@ -50,19 +52,23 @@ extension MeshNode {
         ).signed(by: credential.signingKey)
         effects.append(
             .register(
-                announcements: announcement(by: credential).map { [$0] } ?? [],
+                announcements: topicsToAnnounceOn.compactMap { announcement(on: $0, by: credential) },
                 certificates: ([credential.certificate] + credential.chain).map(\.encoded),
                 tombstone: tombstone))
         timers.set(.announcement, at: now.monotonic + Limits.announcementLife / 3)
     }
 
-    private mutating func announcement(by credential: Credential) -> [UInt8]? {
+    private var topicsToAnnounceOn: [String] {
+        guard configuration.isNamed, !endpoints.isEmpty else { return [] }
+        return (configuration.serves.isEmpty ? [] : [TopicName.service(configuration.workload)])
+            + (isReplica ? [TopicName.state(configuration.workload)] : [])
+    }
+
+    private mutating func announcement(on topic: String, by credential: Credential) -> [UInt8]? {
         let left = now.wall.span(until: credential.validUntil)
-        guard configuration.isNamed, !configuration.serves.isEmpty, !endpoints.isEmpty,
-            left > .seconds(0)
-        else { return nil }
+        guard left > .seconds(0) else { return nil }
         let announcement = Announcement(
-            topic: TopicID(name: TopicName.service(configuration.workload), key: credential.discoveryKey),
+            topic: TopicID(name: topic, key: credential.discoveryKey),
             certificate: credential.certificate, incarnation: incarnation, sequence: announcedSequence,
             timeToLive: min(Limits.announcementLife, left),
             endpoints: Array(endpoints.prefix(Limits.announcementEndpointsMaximum)),

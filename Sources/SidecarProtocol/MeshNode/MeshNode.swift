@@ -41,6 +41,9 @@ package struct MeshNode {
     var callees: [WorkloadName: Callee] = [:]
     var links: [LinkID: Link] = [:]
     var flows: [FlowHandle: Flow] = [:]
+    /// The other instances of the own workload that hold its state; empty without one.
+    var replicas: [InstanceID: Replica] = [:]
+    var replicaTopic: TopicID?
     var queries: [QueryID: HeldQuery] = [:]
     /// Whether the datapath carries IPv6, once the shell has said so.
     var hasIPv6 = false
@@ -61,6 +64,7 @@ package struct MeshNode {
         case wait(FlowHandle)
         case minute(FlowHandle)
         case redial(WorkloadName)
+        case redialReplica(InstanceID)
         case headDue(LinkID)
         case lease(LinkID)
         case peerExpiry(LinkID)
@@ -137,6 +141,7 @@ package struct MeshNode {
         case .egressEnded(let source, let destination, let flowProtocol, let sent, let received, let why):
             egressEnded(source, destination, flowProtocol, sent: sent, received: received, why)
         case .probed(let port, let isUp): probed(port, isUp)
+        case .replicate(let message, let replica): replicate(message, to: replica)
         case .clockStepped: clockStepped()
         case .deadline: break
         case .stop: stop()
@@ -150,6 +155,7 @@ package struct MeshNode {
             case .wait(let flow): cut(flow, .unreachable, tellPeer: true)
             case .minute(let flow): minutePassed(flow)
             case .redial(let callee): connect(callee)
+            case .redialReplica(let instance): connectReplica(instance)
             case .headDue(let link): stateHead(on: link)
             case .lease(let link): leaseEnded(link)
             case .peerExpiry(let link): peerExpiryDue(link)
@@ -203,6 +209,8 @@ extension MeshNode {
     struct Link {
         enum Phase {
             case dialling(WorkloadName)
+            /// Another instance of the own workload.
+            case diallingReplica(InstanceID)
             case established
         }
 
@@ -217,6 +225,8 @@ extension MeshNode {
         var interest: CallInterest?
         var sentVerdicts: Verdicts?
         var flows: [StreamID: FlowHandle] = [:]
+        /// While it carries the own workload's state between two replicas.
+        var replicaPermit: FlowPermit?
         /// Denied ports that are on record, with the epoch of their record.
         var denied: Set<ServicePort> = []
         var deniedEpoch: UInt64 = 0

@@ -31,6 +31,8 @@ extension MeshNode {
         guard let link = links[id] else { return nil }
         switch link.phase {
         case .dialling(let name): return .init(workload: name, link: id, state: "dialing", flows: 0)
+        case .diallingReplica:
+            return .init(workload: configuration.workload, link: id, state: "dialing", flows: 0)
         case .established:
             return link.peer.map {
                 .init(workload: $0.workload, link: id, state: "connected", flows: link.flows.count)

@@ -1,6 +1,9 @@
 // The names of the mesh in DNS: `web.mesh`, `web.shop.mesh`, and addresses turned around.
 
 package enum MeshNames {
+    /// Where a workload finds its state; no workload is called so.
+    package static let state = "state.mesh"
+
     /// A question's name, as far as the mesh knows such names.
     package enum Reading: Hashable, Sendable {
         case workload(WorkloadName)

@@ -64,6 +64,8 @@ package enum ControlFrame: Hashable, Sendable {
     /// The sender's policy head; renews the lease of every permit of the session.
     case head(PolicyHead)
     case goodbye(CloseReason)
+    /// A message between two replicas of one workload's state, as StateGossip encodes it.
+    case state([UInt8])
 }
 
 // MARK: - On the wire
@@ -78,6 +80,7 @@ extension ControlFrame {
         case .verdicts(let verdicts): pending.append(.verdicts, body: verdicts.item)
         case .head(let head): pending.append(.head, body: head.item)
         case .goodbye(let reason): pending.append(.goodbye, StreamID(number: 0), [reason.rawValue])
+        case .state(let message): pending.append(.state, StreamID(number: 0), message)
         }
     }
 
@@ -94,6 +97,7 @@ extension ControlFrame {
             case .verdicts: return .verdicts(try Verdicts(item(body)))
             case .head: return .head(try PolicyHead(frame: item(body)))
             case .goodbye: return .goodbye(try reason(body))
+            case .state: return .state(Array(body))
             case .data, .datagram, .end, .credit, .ping, .pong, .rekey1, .rekey2, .rekey3, .rekeyed:
                 return nil
             }

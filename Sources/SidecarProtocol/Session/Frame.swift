@@ -21,6 +21,8 @@ package enum FrameType: UInt8, Hashable, Sendable {
     case verdicts = 0x11
     case head = 0x12
     case goodbye = 0x13
+    /// What replicas of one workload's state say to each other; see StateGossip.
+    case state = 0x14
     case ping = 0x20
     case pong = 0x21
     /// The three messages of a handshake inside the session, and the answer to the last.
