@@ -104,6 +104,27 @@ package enum Limits {
     /// The rule's text in VERDICTS; longer ones are cut.
     package static let ruleTextBytesMaximum = 96
 
+    // MARK: State on disk
+
+    /// A segment of the log: usual, and what may be asked for.
+    package static let stateSegmentBytes = 8 << 20
+    package static let stateSegmentBytesMinimum = 4_096
+    package static let stateSegmentBytesMaximum = 1 << 30
+    /// One record. A larger one than a segment gets a segment of its own.
+    package static let statePayloadBytesMaximum = 32 << 20
+    /// What one write of the log gathers, unless a single record is larger.
+    package static let stateBatchBytesMaximum = 1 << 20
+    /// Records that wait for the disk, all together.
+    package static let stateUnwrittenBytesMaximum = 64 << 20
+    /// One chunk of a snapshot, with a checksum of its own.
+    package static let stateChunkBytesMaximum = 65_536
+    /// Chunks that wait for the disk, and what of a snapshot isn't synced yet.
+    package static let stateSnapshotUnwrittenBytesMaximum = 1 << 20
+    /// What is read at once.
+    package static let stateReadBytes = 131_072
+    /// A disk without space is asked again after this.
+    package static let stateSpaceRetry = MonotonicTime.Span.seconds(1)
+
     // MARK: Userland stack
 
     /// A message between sidecar and userland stack: a datagram with its addresses.
