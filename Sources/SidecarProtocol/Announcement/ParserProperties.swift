@@ -9,7 +9,7 @@ package enum ParserProperties {
             ("announcement", announcement), ("tombstone", tombstone), ("issuer-request", issuerRequest),
             ("issuer-answer", issuerAnswer), ("client-message", clientMessage), ("node-message", nodeMessage),
             ("handshake", handshake),
-        ] + SessionProperties.all + NodeSessionProperties.all
+        ] + SessionProperties.all + NodeSessionProperties.all + StorageProperties.all
 
     /// Whatever is read is written as the same bytes: one encoding per value.
     @Sendable package static func cbor(_ bytes: [UInt8]) {

@@ -30,6 +30,7 @@ import Testing
             try initiator.writeMessage(payload: [1, 2, 3]),
         ] + NodeMessageTests.clientMessages.map { $0.encoded() }
             + NodeMessageTests.nodeMessages.map { $0.encoded() } + NodeSessionProperties.seeds
+            + StorageProperties.seeds
     }
 
     static func mutated(_ seed: [UInt8], _ numbers: inout SeededNumbers) -> [UInt8] {
