@@ -90,7 +90,7 @@ package final class NodeClient {
         case .certificate(let leaf, let issuer): received(leaf: leaf, issuer: issuer)
         case .tombstone(let bytes): report(.tombstone(bytes))
         case .refused(let reason): report(.refused(reason))
-        case .status, .unknown: break
+        case .status, .policy, .unknown: break
         }
     }
 

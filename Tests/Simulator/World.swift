@@ -196,7 +196,7 @@ extension World {
             sidecars[index].stateMessages.append((replica, message))
         case .log(let level, let text):
             if level == .warning || level == .error { sidecars[index].warnings.append(text) }
-        case .persistAddresses, .stopped, .allowEgress, .revokeEgress: break
+        case .persistPolicy, .tellNode, .persistAddresses, .stopped, .allowEgress, .revokeEgress: break
         }
     }
 

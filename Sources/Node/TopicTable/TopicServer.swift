@@ -201,6 +201,7 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
             connections[client]?.send(NodeMessage.status(status).encoded())
         case .send(let client, let message): connections[client]?.send(message.encoded())
         case .persist(let bytes): persist(bytes)
+        case .persistPolicy: break
         case .instanceCame(let instance, let path, let launcher):
             instanceCame(instance, path, launcher: launcher)
         case .instanceLeft(let instance, _):

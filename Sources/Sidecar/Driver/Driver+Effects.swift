@@ -17,6 +17,7 @@ extension Driver {
         case .unsubscribe(let topic): topics.unsubscribe(topic)
         case .renewCredential: requestCredential()
         case .persistAddresses(let bytes): persist(bytes)
+        case .persistPolicy, .tellNode: break
         case .answer(let query, let answer): reply(query, answer)
         case .listen(let address, let port): listen(address, port)
         case .unlisten(let address, let port): unlisten(address, port)

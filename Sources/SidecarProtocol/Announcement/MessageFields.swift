@@ -15,7 +15,7 @@ struct MessageFields {
     /// How many there are; a version before or after this one may have others.
     var count: Int { items.count }
 
-    private func item(_ index: Int, _ name: String) throws(CBORError) -> CBOR {
+    func item(_ index: Int, _ name: String) throws(CBORError) -> CBOR {
         guard index < items.count else { throw .unexpected(field: name) }
         return items[index]
     }

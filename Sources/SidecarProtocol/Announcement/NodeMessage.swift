@@ -21,6 +21,8 @@ package enum ClientMessage: Hashable, Sendable {
     case status
     /// `mesh node reload`: take the config file over. Answered by `status`, or `refused`.
     case reload
+    /// About the signed policy: its head, a wish for it, a part of it, a beacon.
+    case policy(PolicyMessage)
     case unknown(kind: UInt64)
 }
 
@@ -35,6 +37,8 @@ package enum NodeMessage: Hashable, Sendable {
     /// The last message was not accepted; why.
     case refused(String)
     case status(NodeStatus)
+    /// The same as a client's.
+    case policy(PolicyMessage)
     case unknown(kind: UInt64)
 }
 
@@ -105,6 +109,7 @@ extension ClientMessage {
             case .stop: [.unsigned(7)]
             case .status: [.unsigned(8)]
             case .reload: [.unsigned(9)]
+            case .policy(let message): [.unsigned(10), message.item]
             case .unknown(let kind): [.unsigned(kind)]
             }
         return CBOR.array(items).encoded()
@@ -124,6 +129,9 @@ extension ClientMessage {
         case 7: self = .stop
         case 8: self = .status
         case 9: self = .reload
+        case 10:
+            let message = try PolicyMessage(try fields.item(0, "policy message"))
+            self = message.map { .policy($0) } ?? .unknown(kind: kind)
         default: self = .unknown(kind: kind)
         }
     }
@@ -166,6 +174,7 @@ extension NodeMessage {
                         status.registrations, status.subscriptions, status.announcements,
                         status.tombstones, status.certificates, status.neighbours,
                     ].map { .unsigned($0) } + [.text(status.configurationProblem)]
+            case .policy(let message): [.unsigned(6), message.item]
             case .unknown(let kind): [.unsigned(kind)]
             }
         return CBOR.array(items).encoded()
@@ -199,6 +208,9 @@ extension NodeMessage {
                     neighbours: try fields.unsigned(6, "neighbours"),
                     configurationProblem: try fields.text(
                         7, "configuration problem", maximum: Limits.logLineBytesMaximum)))
+        case 6:
+            let message = try PolicyMessage(try fields.item(0, "policy message"))
+            self = message.map { .policy($0) } ?? .unknown(kind: kind)
         default: self = .unknown(kind: kind)
         }
     }

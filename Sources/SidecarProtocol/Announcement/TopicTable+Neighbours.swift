@@ -15,6 +15,7 @@
 extension TopicTable {
     mutating func neighbourCame(_ neighbour: Neighbour, at now: Now, effects: inout [Effect]) {
         neighbours[neighbour] = []
+        greet(neighbour, effects: &effects)
         for burial in store?.burials ?? [] { tell(neighbour, burial, effects: &effects) }
         for entry in store?.allEntries ?? [] where now.monotonic < entry.expires {
             tell(neighbour, entry, at: now, effects: &effects)
@@ -38,6 +39,7 @@ extension TopicTable {
         case .announcement(let bytes, let age):
             accept(bytes, age: age, from: neighbour, at: now, effects: &effects)
         case .tombstone(let bytes): bury(bytes, from: neighbour, effects: &effects)
+        case .policy(let message): policyMessage(message, from: neighbour, at: now, effects: &effects)
         case .refused, .status, .unknown: break
         }
     }

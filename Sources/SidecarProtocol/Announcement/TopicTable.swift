@@ -14,7 +14,7 @@
 //   shell is told, and removes the instance's folder if its launcher is gone too.
 //
 //   Files: AnnouncementStore (what is believed), TopicTable+Registration, TopicTable+Topics,
-//   TopicTable+Neighbours.
+//   TopicTable+Neighbours, TopicTable+Policy.
 
 package struct TopicTable: Sendable {
     /// A connection, by the number that the shell gave it.
@@ -39,6 +39,8 @@ package struct TopicTable: Sendable {
         case trust(TrustBundle, DiscoveryKey)
         /// What an earlier node has left; after `trust`.
         case saved([SavedMemory])
+        /// And the signed policy, each of two that stand against each other; after `trust`.
+        case savedPolicy([UInt8])
         /// A node of another host is connected, has proven to be one, says something, is gone.
         case neighbourCame(Neighbour)
         case neighbourSaid(Neighbour, NodeMessage)
@@ -50,6 +52,8 @@ package struct TopicTable: Sendable {
         case send(Client, NodeMessage)
         /// Write what the next node must know; completes before a `send` that follows it.
         case persist([UInt8])
+        /// Keep this signed policy. A second one of the same epoch is kept beside the first.
+        case persistPolicy([UInt8])
         /// The instance has come (again): keep its folder, and watch its launcher.
         case instanceCame(InstanceID, folder: String, launcher: Int32)
         /// It hasn't come back: remove its folder once its launcher is gone.
@@ -64,6 +68,8 @@ package struct TopicTable: Sendable {
     struct ClientState: Sendable {
         var userID: UInt32
         var topics: Set<TopicID> = []
+        /// Whether it is told of policies.
+        var hearsPolicy = false
         /// Hashes of the leaves that it was sent.
         var certificates: Set<[UInt8]> = []
     }
@@ -90,6 +96,9 @@ package struct TopicTable: Sendable {
     var subscribers: [TopicID: Set<Client>] = [:]
     /// Hashes of the leaves that each was sent.
     var neighbours: [Neighbour: Set<[UInt8]>] = [:]
+    /// Nil before the trust domain is known.
+    var policy: PolicyExchange<PolicyPeer>?
+    var bundle: TrustBundle?
     var registrations: [InstanceID: Registration] = [:]
     var departures: [InstanceID: Departure] = [:]
     private var nextForgetting: MonotonicTime?
@@ -106,14 +115,19 @@ package struct TopicTable: Sendable {
         case .message(let client, let message):
             guard clients[client] != nil else { return }
             handle(message, from: client, at: now, effects: &effects)
-        case .disconnected(let client): disconnected(client)
+        case .disconnected(let client):
+            disconnected(client)
+            policyPeerLeft(.client(client), at: now.monotonic, effects: &effects)
         case .processEnded(let client): processEnded(client, at: now, effects: &effects)
         case .trust(let bundle, let discoveryKey): trust(bundle, discoveryKey, at: now, effects: &effects)
         case .saved(let memories): store?.restore(memories, at: now)
+        case .savedPolicy(let bytes): savedPolicy(bytes, at: now, effects: &effects)
         case .neighbourCame(let neighbour): neighbourCame(neighbour, at: now, effects: &effects)
         case .neighbourSaid(let neighbour, let message):
             neighbourSaid(message, neighbour, at: now, effects: &effects)
-        case .neighbourLeft(let neighbour): neighbours[neighbour] = nil
+        case .neighbourLeft(let neighbour):
+            neighbours[neighbour] = nil
+            policyPeerLeft(.neighbour(neighbour), at: now.monotonic, effects: &effects)
         case .deadline: deadline(at: now, effects: &effects)
         }
     }
@@ -125,6 +139,7 @@ package struct TopicTable: Sendable {
         case .register(let registration), .renew(let registration):
             do {
                 try register(registration, from: client, at: now, effects: &effects)
+                if clients[client]?.hearsPolicy == false { greet(client, effects: &effects) }
             } catch {
                 effects.append(.log(.warning, "registration refused: \(error)"))
                 effects.append(.send(client, .refused("registration refused: \(error)")))
@@ -145,6 +160,7 @@ package struct TopicTable: Sendable {
                 effects.append(.reload(client))
             }
         case .status: effects.append(.send(client, .status(status)))
+        case .policy(let message): policyMessage(message, from: client, at: now, effects: &effects)
         case .unknown: break
         }
     }
@@ -176,10 +192,12 @@ package struct TopicTable: Sendable {
     // MARK: Time
 
     package var nextDeadline: MonotonicTime? {
-        [store?.nextExpiry, departures.values.map(\.due).min(), nextForgetting].compactMap { $0 }.min()
+        [store?.nextExpiry, departures.values.map(\.due).min(), nextForgetting, policy?.nextDeadline]
+            .compactMap { $0 }.min()
     }
 
     private mutating func deadline(at now: Now, effects: inout [Effect]) {
+        policyDeadline(at: now.monotonic, effects: &effects)
         store?.expire(at: now)
         nextForgetting = store?.memories.isEmpty == false ? now.monotonic + .seconds(60) : nil
         for (instance, departure) in departures where departure.due <= now.monotonic {
@@ -196,6 +214,7 @@ package struct TopicTable: Sendable {
         store = AnnouncementStore(
             bundle: bundle, discoveryKey: discoveryKey, capacity: capacity,
             memories: store?.memories ?? [:])
+        policyTrust(bundle)
     }
 }
 

@@ -30,6 +30,9 @@ package struct IssuerPolicy: Sendable {
     private let leafLifetime: MonotonicTime.Span
     let instancesMaximum: Int
     let grantsMaximum: Int
+    /// The newest policy that the issuer knows, as persisted; it goes with each certificate, so that a
+    /// new sidecar can't be given an older one. Nil before the first.
+    package var policyHead: PolicyHead?
     var instances: [InstanceID: Instance] = [:]
     var grants: [IssuerGrant: Set<Process>] = [:]
 
@@ -74,7 +77,7 @@ package struct IssuerPolicy: Sendable {
         return .issued(
             IssuedCertificate(
                 chain: CertificateChain(leaf: leaf, issuer: domain.issuerCertificate),
-                bundle: domain.bundle, policyHead: .initial(of: domain.bundle.id),
+                bundle: domain.bundle, policyHead: policyHead ?? .initial(of: domain.bundle.id),
                 discoveryKey: domain.discoveryKey))
     }
 

@@ -45,6 +45,11 @@ package enum MeshEffect {
     /// Ask the issuer for a new certificate.
     case renewCredential
     case persistAddresses([UInt8])
+    /// Keep this signed policy, for `MeshInput.policy` of the next start. A second one of the same epoch
+    /// is kept beside the first.
+    case persistPolicy([UInt8])
+    /// Answered, if at all, by `MeshInput.nodePolicy`.
+    case tellNode(PolicyMessage)
     case answer(QueryID, NameAnswer)
     /// Open, or close, the workload's listener for a peer's virtual address. Opening one twice is fine.
     case listen(IPAddress, ServicePort)

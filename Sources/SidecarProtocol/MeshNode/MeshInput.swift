@@ -87,6 +87,12 @@ package enum MeshInput: Sendable {
     case credential(Credential)
     /// The issuer gave no new one, or one that is of no use: why, and what to do.
     case renewalFailed(String)
+    /// The signed policy that was persisted, at start and before or after the first certificate.
+    case policy([UInt8])
+    /// A signed beacon.
+    case beacon([UInt8])
+    /// The node says something about policies; inside a session the same comes as a frame.
+    case nodePolicy(PolicyMessage)
     /// The sidecar listens for peers here; announced from now on.
     case listening([Endpoint])
     /// A new configuration that was accepted; at start the one of the launch is given to `init`.

@@ -19,6 +19,7 @@ extension MeshNode {
     mutating func nodeConnected() {
         isNodeConnected = true
         register()
+        tellNodeHeads()
         for name in callees.keys.sorted() {
             if let topic = callees[name]?.topic { effects.append(.subscribe(topic)) }
         }
@@ -27,7 +28,9 @@ extension MeshNode {
 
     /// Takes a session that is there, or dials one, unless a dial is under way or backing off.
     mutating func connect(_ name: WorkloadName) {
-        guard !isStopping, let callee = callees[name], callee.isWanted, callee.link == nil else { return }
+        guard !isStopping, !authorizer.isOwnRevoked, let callee = callees[name], callee.isWanted,
+            callee.link == nil
+        else { return }
         if let link = links.first(where: { $0.value.peer?.workload == name && !$0.value.isRetired })?.key {
             return use(link, for: name)
         }
@@ -100,6 +103,9 @@ extension MeshNode {
     private mutating func take(_ provider: Provider, of name: WorkloadName, _ callee: Callee) {
         let id = provider.announcement.instance
         guard id != instance else { return }
+        guard let subject = PolicySubject(provider.certificate), !authorizer.isRevoked(subject) else {
+            return log(.warning, "announcement of \(name) ignored: its certificate is revoked")
+        }
         if let known = callee.providers[id]?.announcement, known.supersedes(provider.announcement) { return }
         guard callee.providers[id] != nil || callee.providers.count < Limits.providersMaximum else {
             return log(.warning, "more than \(Limits.providersMaximum) instances of \(name), one ignored")

@@ -66,7 +66,8 @@ extension MeshNode {
                     destination: FlowRecord.End(identity: "", version: "", endpoint: destination),
                     isAllowed: isAllowed,
                     rule: egress.rule(for: destination) ?? (isAllowed ? "egress" : "no rule in egress"),
-                    head: credential.policyHead, decisionEpoch: decisionEpoch.number, bytesSent: sent,
+                    head: policyHead ?? credential.policyHead, decisionEpoch: decisionEpoch.number,
+                    bytesSent: sent,
                     bytesReceived: received, durationMilliseconds: 0, reason: reason)))
     }
 }

@@ -14,7 +14,7 @@ extension MeshNode {
         flows[id] = Flow(
             direction: .outbound, workload: name, port: port, source: source, destination: destination,
             phase: .waiting, since: now.monotonic)
-        if callees[name]?.verdicts != nil { return start(id) }
+        if isReady(name) { return start(id) }
         guard let waiting = callees[name]?.waiting, waiting.count < Limits.waitingFlowsMaximum else {
             return cut(id, .limit, tellPeer: false)
         }
@@ -23,7 +23,14 @@ extension MeshNode {
         want(name)
     }
 
+    /// Whether the callee has said what it allows, and both ends have had one policy.
+    private func isReady(_ name: WorkloadName) -> Bool {
+        guard let callee = callees[name], callee.verdicts != nil, let link = callee.link else { return false }
+        return links[link]?.peer?.hasAgreed == true
+    }
+
     mutating func startWaiting(for name: WorkloadName) {
+        guard isReady(name) else { return }
         let waiting = callees[name]?.waiting ?? []
         callees[name]?.waiting = []
         for flow in waiting where flows[flow]?.phase == .waiting {

@@ -2,20 +2,26 @@
 
 extension MeshNode {
     mutating func established(_ id: LinkID, _ session: SessionPeer) {
-        guard !isStopping, let workload = session.certificate.identity?.workload, problem(of: session) == nil
+        guard !isStopping, let subject = PolicySubject(session.certificate), problem(of: session) == nil
         else { return drop(id, .untrusted) }
         guard !isOwnCertificateOver else { return drop(id, .expiry) }
+        let workload = subject.workload
+        if authorizer.isRevoked(subject) || authorizer.isOwnRevoked {
+            log(.warning, "session with \(workload) refused: the certificate is revoked")
+            return drop(id, .revocation)
+        }
         let rival = rival(of: id, session)
         if let rival, isAbandoned(rival) { close(rival, .duplicate) }
         var link = Link(phase: .established, establishedAt: now.monotonic)
         link.session = session
         link.peer = Authorizer.Peer(
-            workload: workload, notAfter: session.notAfter, head: nil,
+            subject: subject, notAfter: session.notAfter, head: nil,
             leaseEnd: now.monotonic + Limits.lease)
         links[id] = link
         timers.set(.lease(id), at: now.monotonic + Limits.lease)
         armExpiry(of: id)
         stateHead(on: id)
+        if let beacon = exchange?.freshness.beacon { effects.append(.send(id, .policy(.beacon(beacon)))) }
         log(.info, "session with \(workload) established")
         if let rival, links[rival] != nil {
             retire(loser(between: id, and: rival), inFavourOf: id, or: rival)
@@ -80,6 +86,7 @@ extension MeshNode {
         links[id] = nil
         guard let name else { return }
         callees[name]?.link = nil
+        if reason == .revocation { return redial(name) }
         connect(name)
     }
 
@@ -103,6 +110,10 @@ extension MeshNode {
         guard problem(of: session) == nil else { return close(id, .untrusted) }
         links[id]?.session = session
         links[id]?.peer?.notAfter = session.notAfter
+        if let subject = PolicySubject(session.certificate) {
+            links[id]?.peer?.subject = subject
+            if authorizer.isRevoked(subject) { return close(id, .revocation) }
+        }
         armExpiry(of: id)
         authorizer.raise()
         redecide()
@@ -130,6 +141,7 @@ extension MeshNode {
         for timer in [Timer.lease(id), .headDue(id), .peerExpiry(id), .retirement(id)] {
             timers.remove(timer)
         }
+        policyPeerLeft(.link(id))
         for (name, callee) in callees where callee.link == id {
             callees[name]?.link = nil
             callees[name]?.verdicts = nil
@@ -143,29 +155,27 @@ extension MeshNode {
     // MARK: Heads and leases
 
     mutating func stateHead(on id: LinkID) {
-        guard links[id]?.peer != nil, let head = authorizer.standing?.head else { return }
-        effects.append(.send(id, .head(head)))
+        guard links[id]?.peer != nil, !policyHeads.isEmpty else { return }
+        // Two policies of one epoch are both stated: whoever has one of them hears of the other.
+        for head in policyHeads { effects.append(.send(id, .head(head))) }
         timers.set(.headDue(id), at: now.monotonic + Limits.lease / 3)
     }
 
     private mutating func heard(_ head: PolicyHead, on id: LinkID) {
-        let isChanged = links[id]?.peer?.head != nil && links[id]?.peer?.head != head
         links[id]?.peer?.head = head
-        // Only an equal head renews the lease: permits need both ends to decide by one policy.
-        if head == authorizer.standing?.head {
-            links[id]?.peer?.leaseEnd = now.monotonic + Limits.lease
-            timers.set(.lease(id), at: now.monotonic + Limits.lease)
-        }
-        if isChanged {
-            authorizer.raise()
-            redecide()
-        }
+        links[id]?.peer?.statedAt = now.monotonic
+        agree(on: head, statedAt: now.monotonic, on: id)
+        policyOffered(head, by: .link(id))
         decideReplicas()
+        if let name = links[id]?.peer?.workload { startWaiting(for: name) }
     }
 
     mutating func leaseEnded(_ id: LinkID) {
         guard let link = links[id] else { return }
-        log(.warning, "\(link.peer?.workload.description ?? "a peer") was silent for a lease, session closed")
+        log(
+            .warning,
+            "\(link.peer?.workload.description ?? "a peer") stated no equal policy head for a lease, session closed"
+        )
         close(id, .lease)
     }
 
@@ -175,6 +185,8 @@ extension MeshNode {
         guard links[id]?.peer != nil else { return }
         switch frame {
         case .head(let head): heard(head, on: id)
+        case .policy(.head(let head)): heard(head, on: id)
+        case .policy(let message): policyMessage(message, from: .link(id))
         case .calls(let interest):
             links[id]?.interest = interest
             links[id]?.sentVerdicts = nil
@@ -194,10 +206,10 @@ extension MeshNode {
     /// Tells the peer what it may do here, where that differs from what it was told last.
     mutating func sendVerdicts(on id: LinkID) {
         guard let link = links[id], let peer = link.peer, let interest = link.interest,
-            let head = authorizer.standing?.head
+            let head = policyHead
         else { return }
         let ports = portsNamed(by: interest).map { port in
-            let decision = authorizer.mayServe(peer.workload, port: port)
+            let decision = authorizer.mayServe(peer, port: port, at: now)
             let verdict: Verdicts.Verdict =
                 decision.isAllowed ? (downPorts.contains(port) ? .down : .allow) : .deny
             return Verdicts.Port(port: port, verdict: verdict, rule: decision.rule)

@@ -38,7 +38,7 @@ extension MeshNode {
                     time: now.wall, event: event, flow: flow, direction: direction, port: port,
                     source: FlowRecord.End(identity: from.0, version: from.1, endpoint: source),
                     destination: FlowRecord.End(identity: to.0, version: to.1, endpoint: destination),
-                    isAllowed: isAllowed, rule: rule, head: credential.policyHead,
+                    isAllowed: isAllowed, rule: rule, head: policyHead ?? credential.policyHead,
                     decisionEpoch: decisionEpoch.number, bytesSent: permit?.bytesSent ?? 0,
                     bytesReceived: permit?.bytesReceived ?? 0,
                     durationMilliseconds: (now.monotonic - since).milliseconds, reason: reason)))

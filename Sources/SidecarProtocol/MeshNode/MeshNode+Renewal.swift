@@ -100,6 +100,8 @@ extension MeshNode {
         armOwnTimers()
         for id in links.keys.sorted() { armExpiry(of: id) }
         expiryReached()
+        armPolicyChange()
+        sendAllVerdicts()
     }
 
     // MARK: Another trust bundle

@@ -190,6 +190,7 @@ extension Authorizer {
     func mayReplicate(_ peer: Peer, at now: Now) -> Decision {
         guard peer.workload == configuration.workload else { return .deny("another workload's replica") }
         if let refusal = refusal(of: peer, at: now) { return refusal }
+        if let refusal = refusalOfState(from: peer, at: now) { return refusal }
         return .allow("replica")
     }
 }

@@ -6,8 +6,7 @@ extension MeshNode {
         let isOtherBundle = self.credential?.bundle != credential.bundle
         self.credential = credential
         renewalProblem = nil
-        authorizer.adopt(
-            Authorizer.Standing(notAfter: credential.validUntil, head: credential.policyHead))
+        adoptFloor(of: credential, isFirst: isFirst)
         armOwnTimers()
         if isOtherBundle { verifyPeers() }
         if isFirst {
@@ -21,6 +20,7 @@ extension MeshNode {
         subscribeToReplicas()
         redecide()
         register()
+        sendAllVerdicts()
         for id in links.keys.sorted() { stateHead(on: id) }
         for name in callees.keys.sorted() { connect(name) }
     }
@@ -59,7 +59,7 @@ extension MeshNode {
     }
 
     private var topicsToAnnounceOn: [String] {
-        guard configuration.isNamed, !endpoints.isEmpty else { return [] }
+        guard configuration.isNamed, !endpoints.isEmpty, !authorizer.isOwnRevoked else { return [] }
         return (configuration.serves.isEmpty ? [] : [TopicName.service(configuration.workload)])
             + (isReplica ? [TopicName.state(configuration.workload)] : [])
     }

@@ -22,7 +22,8 @@
 //
 //   The parts: MeshNode+Names (questions, callees, listeners), +Dialling (announcements, dials), +Links
 //   (sessions, heads, verdicts), +Flows (permits and their ends), +Standing (certificates, announcing),
-//   +Renewal (ends of certificates), +Configuration (reload), MeshStatus (what the admin socket shows).
+//   +Renewal (ends of certificates), +Configuration (reload), +Policy (the signed policy), MeshStatus (what
+//   the admin socket shows).
 
 package struct MeshNode {
     package let instance: InstanceID
@@ -54,6 +55,10 @@ package struct MeshNode {
     var timers = TimerQueue<Timer>()
     var lastLink: UInt64 = 0
     var isStopping = false
+    /// Nil before the first certificate.
+    var exchange: PolicyExchange<PolicyPeer>?
+    /// A policy that came before the first certificate.
+    var earlyPolicy: [UInt8]?
 
     /// Of the input that is being handled.
     var now: Now
@@ -74,6 +79,9 @@ package struct MeshNode {
         case renewal
         case renewalAlarm
         case announcement
+        case policyAnswer
+        case policyChange
+        case policyFloor
     }
 
     /// - Parameters:
@@ -114,6 +122,9 @@ package struct MeshNode {
         switch input {
         case .credential(let credential): adopt(credential)
         case .renewalFailed(let problem): renewalFailed(problem)
+        case .policy(let bytes): policyCame(bytes)
+        case .beacon(let bytes): beaconCame(bytes)
+        case .nodePolicy(let message): policyMessage(message, from: .node)
         case .listening(let endpoints): announce(at: endpoints)
         case .configuration(let configuration): adopt(configuration)
         case .hasIPv6:
@@ -165,6 +176,9 @@ package struct MeshNode {
             case .renewal: renewalDue()
             case .renewalAlarm: renewalAlarmDue()
             case .announcement: register()
+            case .policyAnswer: policyAnswerDue()
+            case .policyChange: policyTimeCame()
+            case .policyFloor: policyFloorDue()
             }
         }
     }

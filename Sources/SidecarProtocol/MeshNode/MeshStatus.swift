@@ -15,17 +15,49 @@ package struct MeshStatus {
         package var verdicts: [Verdicts.Port]
     }
 
+    /// The signed policy in force.
+    package struct Policy {
+        package var head: PolicyHead
+        /// Nil before the first policy.
+        package var mode: PolicyDocument.Mode?
+        package var ruleCount: Int
+        /// Two policies of one epoch stand against each other: nothing is taken but what settles both.
+        package var isFrozen: Bool
+        /// The own certificate knows of a policy that hasn't come: closed until it does.
+        package var isBehind: Bool
+        package var isOwnRevoked: Bool
+        /// The policy asks for beacons, and until when the newest counts; nil before the first.
+        package var asksForBeacons: Bool
+        package var freshUntil: MonotonicTime?
+    }
+
     package var peers: [Peer]
     package var calls: [Call]
     package var flowCount: Int
+    /// Nil before the first certificate.
+    package var policy: Policy?
 }
 
 extension MeshNode {
     package var status: MeshStatus {
         MeshStatus(
             peers: links.keys.sorted().compactMap(peerStatus), calls: callees.keys.sorted().map(callStatus),
-            flowCount: flows.count)
+            flowCount: flows.count, policy: policyStatus)
     }
+
+    private var policyStatus: MeshStatus.Policy? {
+        guard let head = policyHead else { return nil }
+        let document = exchange?.store.current?.document
+        return .init(
+            head: head, mode: document?.mode, ruleCount: document?.rules.count ?? 0,
+            isFrozen: exchange?.store.isFrozen ?? false, isBehind: authorizer.isBehind,
+            isOwnRevoked: authorizer.isOwnRevoked,
+            asksForBeacons: authorizer.policy?.asksForBeacons ?? false,
+            freshUntil: authorizer.policy?.freshUntil)
+    }
+
+    /// The signed policy in force, for `mesh explain`.
+    package var signedPolicy: SignedPolicy? { exchange?.store.current }
 
     private func peerStatus(_ id: LinkID) -> MeshStatus.Peer? {
         guard let link = links[id] else { return nil }

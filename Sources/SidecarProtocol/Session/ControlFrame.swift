@@ -63,6 +63,8 @@ package enum ControlFrame: Hashable, Sendable {
     case verdicts(Verdicts)
     /// The sender's policy head; renews the lease of every permit of the session.
     case head(PolicyHead)
+    /// A policy on its way, asked for by its head, and beacons.
+    case policy(PolicyMessage)
     case goodbye(CloseReason)
     /// A message between two replicas of one workload's state, as StateGossip encodes it.
     case state([UInt8])
@@ -79,6 +81,7 @@ extension ControlFrame {
         case .calls(let interest): pending.append(.calls, body: interest.item)
         case .verdicts(let verdicts): pending.append(.verdicts, body: verdicts.item)
         case .head(let head): pending.append(.head, body: head.item)
+        case .policy(let message): pending.append(.policy, body: message.item)
         case .goodbye(let reason): pending.append(.goodbye, StreamID(number: 0), [reason.rawValue])
         case .state(let message): pending.append(.state, StreamID(number: 0), message)
         }
@@ -96,6 +99,7 @@ extension ControlFrame {
             case .calls: return .calls(try CallInterest(item(body)))
             case .verdicts: return .verdicts(try Verdicts(item(body)))
             case .head: return .head(try PolicyHead(frame: item(body)))
+            case .policy: return try PolicyMessage(item(body)).map { .policy($0) }
             case .goodbye: return .goodbye(try reason(body))
             case .state: return .state(Array(body))
             case .data, .datagram, .end, .credit, .ping, .pong, .rekey1, .rekey2, .rekey3, .rekeyed:

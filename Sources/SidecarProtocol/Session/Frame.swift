@@ -30,6 +30,8 @@ package enum FrameType: UInt8, Hashable, Sendable {
     case rekey2 = 0x31
     case rekey3 = 0x32
     case rekeyed = 0x33
+    /// A `PolicyMessage`. Who doesn't know it skips it, and keeps the policy that it has.
+    case policy = 0x80
 }
 
 package struct FrameHeader: Hashable, Sendable {

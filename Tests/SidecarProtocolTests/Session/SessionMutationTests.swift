@@ -148,7 +148,7 @@ struct SessionMutationTests {
     @Test("an unknown frame that may be skipped is skipped, another ends the session")
     func unknownFrames() throws {
         let pair = try SessionPair.established()
-        inject([0x80, 0, 0, 0, 0, 0, 2, 1, 2], into: pair)
+        inject([0xFF, 0, 0, 0, 0, 0, 2, 1, 2], into: pair)
         #expect(pair.ends[1].error == nil)
         inject([0x7F, 0, 0, 0, 0, 0, 2, 1, 2], into: pair)
         #expect(pair.ends[1].error == .unknownFrame(type: 0x7F))
