@@ -58,12 +58,3 @@ package struct SimulatedFlow {
     package var isCaller: Bool
     package var bytesReceived = 0
 }
-
-/// Everything that happened, as lines, with the hash that two runs of one seed share.
-package struct Trace {
-    package private(set) var lines: [String] = []
-
-    mutating func add(_ line: String) { lines.append(line) }
-
-    package var hash: String { BLAKE2b.hash(Array(lines.joined(separator: "\n").utf8)).hex }
-}

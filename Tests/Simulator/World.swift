@@ -32,17 +32,13 @@ package final class World {
     /// While nobody answers, certificates aren't renewed.
     package var isIssuerDown = false
 
-    private var queue: [Event] = []
-    private var eventCount: UInt64 = 0
+    /// Delays, and routes in one direction that are blocked.
+    package var network = SimulatedNetwork()
+
+    private var queue = EventQueue<(World) -> Void>()
     private var announcements: [TopicID: [Int: [UInt8]]] = [:]
     private var subscribers: [TopicID: [Int]] = [:]
     private var certificates: [Int: [[UInt8]]] = [:]
-
-    private struct Event {
-        var time: MonotonicTime
-        var number: UInt64
-        var action: (World) -> Void
-    }
 
     package static let chunkInterval = MonotonicTime.Span.milliseconds(7)
     package static let chunkBytes = 1_000
@@ -95,23 +91,20 @@ package final class World {
     // MARK: Running
 
     package func after(_ span: MonotonicTime.Span, _ action: @escaping (World) -> Void) {
-        eventCount += 1
-        let event = Event(time: now.monotonic + span, number: eventCount, action: action)
-        let place = queue.firstIndex { ($0.time, $0.number) < (event.time, event.number) } ?? queue.count
-        queue.insert(event, at: place)
+        queue.add(action, at: now.monotonic + span)
     }
 
     package func run(for span: MonotonicTime.Span) {
         let end = now.monotonic + span
         while true {
-            let event = queue.last?.time
+            let event = queue.next
             let deadline = sidecars.indices.compactMap { index in
                 sidecars[index].node.nextDeadline.map { ($0, index) }
             }.min { $0 < $1 }
             guard let next = [event, deadline?.0].compactMap({ $0 }).min(), next <= end else { break }
             advance(to: next)
             if let event, event <= next {
-                queue.removeLast().action(self)
+                queue.popFirst()?.event(self)
             } else if let deadline {
                 hand(.deadline, to: deadline.1)
             }
@@ -140,7 +133,7 @@ package final class World {
         for effect in effects { carryOut(effect, of: index) }
     }
 
-    func delay() -> MonotonicTime.Span { MonotonicTime.Span(nanoseconds: 50_000 + random.next() % 2_000_000) }
+    func delay() -> MonotonicTime.Span { network.delay(&random) }
 
     func note(_ index: Int, _ text: String) {
         trace.add("\(now.monotonic.nanoseconds) \(sidecars[index].node.configuration.workload): \(text)")
@@ -311,6 +304,7 @@ extension World {
         guard let end = sidecars[index].links[link] else { return }
         after(arrival(of: link, from: index, end)) { world in
             guard !world.partitioned.contains([index, end.sidecar]),
+                world.network.isOpen(SimulatedNetwork.Route(from: index, to: end.sidecar)),
                 let there = world.sidecars[end.sidecar].links[end.link]
             else { return }
             if there.isEstablished {
