@@ -95,6 +95,10 @@ let package = Package(
                 "Sidecar", "SidecarProtocol", "Transport", "CLinuxShims",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio, swiftSettings: house),
+        // The state server behind a socket, for what drives it from outside.
+        .executableTarget(
+            name: "StateProbe", dependencies: ["SidecarProtocol"], path: "Tests/StateProbe",
+            swiftSettings: house),
         .executableTarget(
             name: "NodeTestClient", dependencies: ["SidecarProtocol", "Transport"] + nio,
             path: "Tests/NodeTestClient", swiftSettings: house),

@@ -158,4 +158,33 @@ package enum Limits {
     package static let stackQueueBytesMaximum = 4 << 20
     /// Frames to the workload that wait for room in the TAP.
     package static let stackFramesMaximum = 1_024
+
+    // MARK: State
+
+    /// One argument of a request, unless the configuration says otherwise; and the longest string.
+    package static let stateBulkBytesMaximum = 512 << 20
+    /// All arguments of one request.
+    package static let stateRequestBytesMaximum = 1 << 30
+    package static let stateArgumentsMaximum = 1 << 20
+    /// A line: of an inline request, or a length.
+    package static let stateInlineBytesMaximum = 65_536
+    package static let stateDatabases = 16
+    package static let stateClientsMaximum = 10_000
+    /// Input that arrived and isn't run yet: beyond it the connection isn't read.
+    package static let stateUnreadInputBytesMaximum = 1 << 20
+    /// Replies that aren't taken yet: beyond it the connection's requests wait.
+    package static let stateUnreadReplyBytesMaximum = 1 << 20
+    /// Replies and messages for a subscriber that doesn't read; beyond it the connection is closed.
+    package static let statePushBytesMaximum = 32 << 20
+    /// What one transaction's calls may take.
+    package static let stateTransactionBytesMaximum = 64 << 20
+    /// Keys that one client watches, and channels and patterns that it subscribes to.
+    package static let stateWatchedKeysMaximum = 65_536
+    package static let stateSubscriptionsMaximum = 65_536
+    package static let stateScriptsMaximum = 10_000
+    /// Members that are drawn with repetition by one command.
+    package static let stateSampleMaximum = 1 << 24
+    /// Keys that end in one go, and the longest time until the clock is asked again for those to come.
+    package static let stateExpiriesAtOnce = 1_000
+    package static let stateExpiryLookSpan = MonotonicTime.Span.seconds(1)
 }

@@ -3,7 +3,7 @@
 /// Copies share one buffer, so a member that stands in the keyspace and in its replicas' metadata is held
 /// once.
 package struct ByteString: Hashable, Comparable, Sendable {
-    package let bytes: [UInt8]
+    package internal(set) var bytes: [UInt8]
 
     @inlinable
     package init(_ bytes: [UInt8]) { self.bytes = bytes }

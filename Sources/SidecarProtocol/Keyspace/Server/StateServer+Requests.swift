@@ -1,0 +1,227 @@
+// From bytes to commands (networking.c, server.c).
+
+extension StateServer {
+    /// Makes `client` the one whose replies are written.
+    mutating func enter(_ client: StateClient) {
+        guard client !== current else { return }
+        swap(&current.output, &keyspace.reply.bytes)
+        noteOutput(current)
+        current = client
+        swap(&current.output, &keyspace.reply.bytes)
+        keyspace.reply.version = client.version
+        keyspace.selected = client.database
+    }
+
+    mutating func noteOutput(_ client: StateClient) {
+        guard !client.isListed, !client.output.isEmpty || client.isClosing, client !== nobody else { return }
+        client.isListed = true
+        listed.append(client.id)
+    }
+
+    /// Runs a connection's requests until there are no more, or it has to wait.
+    mutating func work(_ client: StateClient) {
+        enter(client)
+        client.parser.bulkBytesMaximum = keyspace.settings.stringBytesMaximum
+        client.parser.isUnauthenticated = !client.isAuthenticated
+        while client.blocked == nil, !client.isClosing, !client.isPaused,
+            keyspace.reply.bytes.count < Limits.stateUnreadReplyBytesMaximum
+        {
+            switch client.parser.next() {
+            case .incomplete: return
+            case .violation(let text):
+                keyspace.reply.error("ERR Protocol error: " + text)
+                client.isClosing = true
+                return
+            case .request:
+                swap(&keyspace.arguments, &client.parser.arguments)
+                run()
+                if client.parser.isUnauthenticated {
+                    client.parser.isUnauthenticated = !client.isAuthenticated
+                }
+            }
+        }
+    }
+
+    /// Everybody's turn is over but that of those who were woken.
+    mutating func finish() {
+        // It ends, since who is woken again has used up some of what it had sent.
+        while !woken.isEmpty {
+            let id = woken.removeFirst()
+            if let client = clients[id] { work(client) }
+        }
+        enter(nobody)
+        keyspace.reply.bytes.removeAll(keepingCapacity: true)
+    }
+
+    /// One request, whose words are the keyspace's arguments.
+    private mutating func run() {
+        statistics.commands &+= 1
+        let client = current
+        let start = keyspace.reply.bytes.count
+        let mode = client.replies
+        dispatch()
+        if mode != .all || client.replies == .none { silence(client, mode, from: start) }
+        if !keyspace.disturbed.isEmpty { disturb() }
+        if !keyspace.ready.isEmpty { serveReady() }
+    }
+
+    /// CLIENT REPLY: what was answered is taken back.
+    private mutating func silence(_ client: StateClient, _ mode: StateClient.Replies, from start: Int) {
+        switch (mode, client.replies) {
+        case (_, .none), (.allButThis, .allButThis):
+            keyspace.reply.bytes.removeLast(keyspace.reply.bytes.count - start)
+            if client.replies == .allButThis { client.replies = .all }
+        case (.allButNext, .allButNext): client.replies = .allButThis
+        default: break
+        }
+    }
+
+    private mutating func dispatch() {
+        let command: Command
+        do {
+            command = try commandOfCall()
+            try admit(command)
+        } catch {
+            current.transaction?.hasFailed = true
+            statistics.errors &+= 1
+            return keyspace.reply.error(error.text)
+        }
+        if current.transaction != nil, !Self.runsInTransaction(command) { return queue(command) }
+        call(command)
+    }
+
+    /// The command that the arguments name, with as many words as it takes.
+    func commandOfCall() throws(CommandError) -> Command {
+        let arguments = keyspace.arguments
+        guard let index = table.index(of: arguments[0]) else { throw unknownCommand() }
+        var command = table.commands[index]
+        if !command.subcommands.isEmpty, arguments.count > 1 {
+            guard let subcommand = command.subcommand(arguments[1]) else {
+                let name = command.name.uppercased()
+                throw CommandError(
+                    "unknown subcommand '", ByteString(Array(arguments[1].bytes.prefix(128))),
+                    "'. Try \(name) HELP.")
+            }
+            command = subcommand
+        }
+        guard command.allowsCount(arguments.count) else { throw .arity(command.name) }
+        return command
+    }
+
+    private func unknownCommand() -> CommandError {
+        var text = Array("unknown command '".utf8) + keyspace.arguments[0].bytes.prefix(128)
+        text += Array("', with args beginning with: ".utf8)
+        var left = 128
+        for argument in keyspace.arguments.dropFirst() where left > 0 {
+            let quoted = [UInt8(ascii: "'")] + argument.bytes.prefix(left) + Array("' ".utf8)
+            text += quoted
+            left -= quoted.count
+        }
+        return CommandError("", ByteString(text))
+    }
+
+    /// Whether the command may run now, on this connection.
+    private mutating func admit(_ command: Command) throws(CommandError) {
+        if !current.isAuthenticated, !command.flags.contains(.noAuth) {
+            throw CommandError(coded: "NOAUTH Authentication required.")
+        }
+        if current.transaction != nil, command.flags.contains(.noMulti) {
+            throw CommandError("Command not allowed inside a transaction")
+        }
+        if command.flags.contains(.protected), !configuration.allowsDebug {
+            throw CommandError(
+                "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can "
+                    + "run it from a local connection, otherwise you need to set this option in the "
+                    + "configuration file, and then restart the server.")
+        }
+        if configuration.consistency != .none { try admitToReplicas(command) }
+        if configuration.memoryMaximum > 0 { try admitToMemory(command) }
+        if current.subscriptions > 0, current.version == 2, !Self.runsWhileSubscribed(command) {
+            throw CommandError(
+                "Can't execute '\(command.name)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                    + "RESET are allowed in this context")
+        }
+    }
+
+    private func admitToMemory(_ command: Command) throws(CommandError) {
+        guard keyspace.footprint > configuration.memoryMaximum else { return }
+        var isRefused = command.flags.contains(.denyoom)
+        if let transaction = current.transaction {
+            isRefused =
+                command.name == "exec"
+                ? transaction.calls.contains { $0.command.flags.contains(.denyoom) }
+                : !["discard", "quit", "reset"].contains(command.name)
+        }
+        if isRefused {
+            throw CommandError(coded: "OOM command not allowed when used memory > 'maxmemory'.")
+        }
+    }
+
+    /// What several replicas can't do, or can't do as one.
+    private mutating func admitToReplicas(_ command: Command) throws(CommandError) {
+        guard command.modes.contains(configuration.consistency.mode) else {
+            throw CommandError(
+                "\(command.name.uppercased()) is not available under `consistency: "
+                    + "\(configuration.consistency.rawValue)`")
+        }
+        guard configuration.consistency == .eventual, isConditional(command) else { return }
+        statistics.conditionalCommands &+= 1
+        if configuration.conditional == .deny {
+            throw CommandError(
+                "\(command.name.uppercased()) would be atomic on this replica only, and the configuration "
+                    + "says `conditional: deny`")
+        }
+    }
+
+    private func isConditional(_ command: Command) -> Bool {
+        switch command.conditional {
+        case .never: return false
+        case .always: return true
+        case .withWords(let words):
+            return keyspace.arguments.dropFirst(2).contains { argument in
+                words.contains { argument.isWord($0) }
+            }
+        }
+    }
+
+    private static func runsWhileSubscribed(_ command: Command) -> Bool {
+        switch command.name {
+        case "ping", "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "quit", "reset": true
+        default: false
+        }
+    }
+
+    private static func runsInTransaction(_ command: Command) -> Bool {
+        switch command.name {
+        case "exec", "discard", "multi", "watch", "quit", "reset": true
+        default: false
+        }
+    }
+
+    /// Runs a command that was admitted.
+    mutating func call(_ command: Command) {
+        keyspace.commandName = command.name
+        current.lastCommand = command.name
+        do throws(CommandError) {
+            switch command.run {
+            case .data(let body): try body(&keyspace)
+            case .server(let body): try body(&self)
+            case .container: throw .arity(command.name)
+            }
+        } catch {
+            statistics.errors &+= 1
+            keyspace.reply.error(error.text)
+        }
+        if keyspace.wait != nil { block() }
+    }
+}
+
+extension Command {
+    func subcommand(_ word: ByteString) -> Command? {
+        subcommands.first { command in
+            let part = command.name.utf8.drop { $0 != UInt8(ascii: "|") }.dropFirst()
+            guard part.count == word.count else { return false }
+            return zip(part, word.bytes).allSatisfy { $0 == ByteString.lowercased($1) }
+        }
+    }
+}
