@@ -11,9 +11,8 @@ struct DecimalTextTests {
     func scores() {
         var numbers = SeededNumbers(state: 3)
         var values: [Double] = [
-            0.1, -0.1, 1.5, 3.0, 1e16, 1e17, 123_456_789_012_345_678, 5e-324, 1.7976931348623157e308, 1e-5,
-            1e-4,
-            0.3, 2.5e-310, 1e22, 1e23, 9_007_199_254_740_993, 0.5, 4.35,
+            0.1, -0.1, 1.5, 3.0, 1e16, 1e17, 1e18, 1e-5, 1e-4, 0.3, 1e22, 1e23, 0.5, 4.35,
+            .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude,
         ]
         for _ in 0..<5_000 {
             let value = Double(bitPattern: numbers.next())
