@@ -2,6 +2,7 @@
 #include "processes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <linux/capability.h>
 #include <malloc.h>
@@ -61,6 +62,10 @@ int mesh_queue_signal(pid_t process, int signal, long value) {
 
 int mesh_execute(const char *file, char *const *arguments, char *const *environment) {
     return execvpe(file, arguments, environment);
+}
+
+int mesh_execute_descriptor(int descriptor, char *const *arguments, char *const *environment) {
+    return (int)syscall(SYS_execveat, descriptor, "", arguments, environment, AT_EMPTY_PATH);
 }
 
 static int release_code(struct dl_phdr_info *object, size_t size, void *unused) {

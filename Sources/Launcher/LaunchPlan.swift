@@ -14,7 +14,9 @@ struct LaunchPlan {
     var masks: MaskPlan
     var instance: InstanceID
     /// What the command's first word leads to.
-    var executable: String
+    var executable: ExecutableImage
+    /// What its certificate says of it; nil before it is hashed, or where it can't be.
+    var digest: GrantedExecutable?
     var sidecar: String
     /// The workload's environment.
     var environment: [String]
@@ -27,11 +29,12 @@ struct LaunchPlan {
 
     var instanceFolder: String { paths.instanceFolder(instance) }
 
-    func sidecarStart(incarnation: UInt64, digest: [UInt8]?) -> SidecarStart {
+    func sidecarStart(incarnation: UInt64, digest: GrantedExecutable?) -> SidecarStart {
         SidecarStart(
             configuration: configuration.encoded(), instance: instance, incarnation: incarnation,
             runtimeFolder: paths.runtime, stateFolder: paths.state, configFolder: paths.config,
-            executableDigest: digest, configurationPath: configurationFile, joins: joins,
+            executableDigest: digest?.digest, interpreter: digest?.interpreter,
+            configurationPath: configurationFile, joins: joins,
             logsToStandardError: logsToStandardError, executable: sidecar)
     }
 }

@@ -6,12 +6,13 @@ import SidecarProtocol
 struct LaunchPreparation {
     let arguments: LaunchArguments
     let programs: Programs
+    /// Of whoever starts the launcher, whose node and trust domain these are.
+    let account = Account.current()
 
     /// What runs, and for whom.
     func configuration() throws(LaunchFailure) -> WorkloadConfiguration {
         var file: WorkloadConfiguration?
         if let path = arguments.configurationFile {
-            let account = Account.current()
             file = try CompiledConfiguration.load(
                 path, paths: Folders.paths(for: account), account: account, programs: programs)
         }
@@ -23,21 +24,25 @@ struct LaunchPreparation {
     /// The node runs from here on, but for a dry run.
     func plan(_ configuration: WorkloadConfiguration) throws(LaunchFailure) -> LaunchPlan {
         try LaunchPreparation.refuseInheritedListeners()
-        let executable = try LaunchPreparation.findCommand(configuration.command[0])
-        // Of whoever starts the launcher, whose node and trust domain these are.
-        let system = Folders.paths(for: .current())
+        let executable = ExecutableImage.open(
+            try LaunchPreparation.findCommand(configuration.command[0]))
+        let system = Folders.paths(for: account)
         if arguments.action == .launch {
-            try LaunchPreparation.makeFolders(system, .current())
+            try LaunchPreparation.makeFolders(system, account)
             try NodeStart.ensure(system, programs: programs)
         }
         let ownAddress = try OwnAddress.of(
             configuration.workload, in: system, waits: arguments.action == .launch)
         var paths = system
+        var account = self.account
+        var digest: GrantedExecutable?
         if case .named(let name) = configuration.user, geteuid() == 0 {
-            paths = try SystemLaunch.become(
-                name, workload: configuration.workload, system: system, isDry: arguments.action != .launch)
+            // As root, whose word it is: the user may not be able to read the file.
+            if arguments.action == .launch { digest = executable.granted(cache: system.cache) }
+            (account, paths) = try SystemLaunch.become(
+                name, workload: configuration.workload, executable: digest, system: system,
+                isDry: arguments.action != .launch)
         }
-        let account = Account.current()
         if arguments.action == .launch { try LaunchPreparation.makeFolders(paths, account) }
         let configurationFile = try arguments.configurationFile.map(LaunchPreparation.realPath)
         let masks = try MaskPlan.survey(
@@ -49,6 +54,7 @@ struct LaunchPreparation {
             executable: executable, sidecar: try programs.own("mesh-sidecar"), environment: [],
             workingFolder: LaunchPreparation.workingFolder(), joins: arguments.joins,
             logsToStandardError: arguments.logsToStandardError)
+        plan.digest = digest
         plan.notify = Folders.environment("NOTIFY_SOCKET").map {
             NotifyPlan(manager: $0, relay: plan.instanceFolder + "/notify.sock")
         }

@@ -38,6 +38,6 @@ struct Mesh: ParsableCommand {
         subcommands: [
             Status.self, Flows.self, Tap.self, Trace.self, Edges.self, RecordsNoun.self, Whois.self,
             Explain.self, Metrics.self, Check.self, Reload.self, Shutdown.self, NodeNoun.self, Trust.self,
-            Config.self, Version.self,
+            IdentityNoun.self, Config.self, Version.self,
         ])
 }

@@ -38,6 +38,9 @@ int mesh_queue_signal(pid_t process, int signal, long value);
 /// execvpe(3), which is outside glibc's module map; returns only to fail.
 int mesh_execute(const char *file, char *const *arguments, char *const *environment);
 
+/// Becomes the program that the descriptor is open to (execveat(2)); returns -1 with errno where that fails.
+int mesh_execute_descriptor(int descriptor, char *const *arguments, char *const *environment);
+
 /// Gives back memory that a process needed to start, and will hardly need while it waits: freed heap, and
 /// the pages of its code, which the kernel maps again from the page cache when they are run.
 void mesh_release_start_memory(void);

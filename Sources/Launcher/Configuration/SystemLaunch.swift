@@ -10,22 +10,26 @@ enum SystemLaunch {
     /// - Parameters:
     ///   - system: root's folders.
     ///   - isDry: nothing is made, and nobody told.
-    /// - Returns: the user's folders.
+    /// - Returns: the user, and its folders.
     static func become(
-        _ name: String, workload: WorkloadName, system: MeshPaths, isDry: Bool
-    ) throws(LaunchFailure) -> MeshPaths {
+        _ name: String, workload: WorkloadName, executable: GrantedExecutable?, system: MeshPaths,
+        isDry: Bool
+    ) throws(LaunchFailure) -> (Account, MeshPaths) {
         let account = try Account.named(name)
-        guard account.userID != 0 else { return system }
+        guard account.userID != 0 else { return (account, system) }
         let runtime = "\(system.runtime)/user/\(account.userID)"
         let state = "\(system.state)/user/\(account.userID)"
         if !isDry {
             try give(account, below: system.runtime, "MESH_RUNTIME_DIR")
             try give(account, below: system.state, "MESH_STATE_DIR")
-            try join(system, runtime, IssuerGrant(userID: account.userID, workload: workload))
+            try join(
+                system, runtime,
+                IssuerGrant(userID: account.userID, workload: workload, executable: executable))
         }
         try account.become()
-        return Folders.paths(
+        let paths = Folders.paths(
             for: account, overrides: ["MESH_RUNTIME_DIR": runtime, "MESH_STATE_DIR": state])
+        return (account, paths)
     }
 
     /// Makes root's node the user's, for this workload.

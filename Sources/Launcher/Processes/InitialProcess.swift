@@ -22,7 +22,7 @@ struct InitialProcess {
 
     func run() -> Never {
         mesh_set_parent_death_signal(SIGKILL)
-        Descriptors.closeAll(but: [channel, start])
+        Descriptors.closeAll(but: [channel, start] + plan.executable.descriptors)
         let workload: pid_t
         do throws(LaunchFailure) {
             try MountSetup(masks: plan.masks).apply()

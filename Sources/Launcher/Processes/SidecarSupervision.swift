@@ -28,7 +28,7 @@ struct SidecarSupervision {
 
     private let plan: LaunchPlan
     private let log: Int32?
-    private let digest: [UInt8]?
+    private let digest: GrantedExecutable?
     private var incarnation: UInt64 = 1
     private var pause = SidecarSupervision.pauseMinimum
     private var readySince: UInt64 = 0
@@ -38,7 +38,7 @@ struct SidecarSupervision {
     /// - Parameters:
     ///   - control: the launcher's end of the first sidecar's socket.
     ///   - log: where sidecars write; nil for the launcher's own streams.
-    init(plan: LaunchPlan, control: Int32, log: Int32?, digest: [UInt8]?) {
+    init(plan: LaunchPlan, control: Int32, log: Int32?, digest: GrantedExecutable?) {
         self.plan = plan
         self.control = control
         self.log = log

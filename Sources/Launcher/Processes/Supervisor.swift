@@ -62,7 +62,7 @@ final class Supervisor {
         notify = launched.notify
         sidecar = SidecarSupervision(
             plan: plan, control: launched.control, log: plan.logsToStandardError ? nil : folder.log,
-            digest: ExecutableDigest.of(plan.executable, cache: plan.paths.cache))
+            digest: plan.digest ?? plan.executable.granted(cache: plan.paths.cache))
         readyBy = Clock.nanoseconds() &+ Supervisor.patience
         for descriptor in [builderChannel, initChannel] { Descriptors.makeNonBlocking(descriptor) }
     }
@@ -171,7 +171,9 @@ final class Supervisor {
             let command = plan.configuration.command[0]
             complaint = LaunchFailure(
                 "can't execute \(command): \(errorText(code))",
-                fix: code == ENOENT ? "its interpreter or the file itself isn't there for the workload" : "")
+                fix: code == ENOENT
+                    ? "its interpreter or the file itself isn't there for the workload"
+                    : code == ESTALE ? "it was changed while it was being started; start it again" : "")
         case .stopped(let signal):
             JobControl.stop(with: signal, until: initChannel)
         case .ended(let status): waitStatus = status
@@ -198,8 +200,18 @@ final class Supervisor {
             beginIfPossible()
         case .failed(let why):
             if !isRunning { fail(why, fix: "") }
+        case .needsNode: startNode()
         case nil: return
         }
+    }
+
+    /// As at the launch. Of another user's node, root's, only root can start the next.
+    private func startNode() {
+        var status = stat()
+        guard isRunning, lstat(plan.paths.nodeFolder, &status) != 0 || status.st_mode & S_IFMT == S_IFDIR
+        else { return }
+        // The sidecar goes on asking; its log and `mesh check` say that it isn't answered.
+        try? NodeStart.ensure(plan.paths, programs: try Programs.beside())
     }
 
     private func beginIfPossible() {

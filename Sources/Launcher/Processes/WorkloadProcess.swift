@@ -28,9 +28,9 @@ struct WorkloadProcess {
         let environment = CStrings(WorkloadProcess.own(plan.environment))
         Packet.send(InitReport.prepared.encoded(), to: channel)
         guard WorkloadProcess.awaitByte(start) else { _exit(ExitCode.ownFailure) }
-        Descriptors.closeAll(but: [channel])
+        Descriptors.closeAll(but: [channel] + plan.executable.descriptors)
         signals.restore()
-        _ = mesh_execute(arguments.pointers[0]!, arguments.pointers, environment.pointers)
+        plan.executable.execute(arguments, environment)
         let code = errno
         Packet.send(InitReport.notExecuted(code: code).encoded(), to: channel)
         _exit(code == ENOENT ? ExitCode.notFound : ExitCode.notExecutable)

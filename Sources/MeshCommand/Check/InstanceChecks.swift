@@ -13,7 +13,7 @@ enum InstanceChecks {
         }
     }
 
-    /// A leaf lasts an hour and is renewed at half life: with less than ten minutes left, renewal fails.
+    /// A leaf is renewed at half of its life: one that isn't at 66 % has a reason.
     private static func certificate(_ instance: Instance) -> Finding {
         let subject = "\(instance.workload) (\(instance.label))"
         if case .failure(let failure) = instance.status {
@@ -31,10 +31,13 @@ enum InstanceChecks {
                 subject, "its certificate ended at \(end)",
                 fix: "check the issuer (mesh node status) and the clock")
         }
-        guard left >= 600 else {
-            return .note(
-                subject, "its certificate ends in \(Amount.span(seconds: left)) and should have been renewed",
-                fix: "check the issuer (mesh node status)")
+        let certificate = instance.report["certificate"]
+        guard certificate["overdue"].bool != true else {
+            let reason = certificate["renewal_problem"].text.map { ": \($0)" } ?? ""
+            return .bad(
+                subject,
+                "its certificate ends in \(Amount.span(seconds: left)) and should have been renewed\(reason)",
+                fix: "check the issuer (mesh node status, and the node's log)")
         }
         guard instance.report["ready"].bool == true else {
             return .note(subject, "not ready yet", fix: "see \(instance.folder)/\(MeshPaths.sidecarLogName)")

@@ -104,7 +104,7 @@ enum PlaceChecks {
         }
     }
 
-    /// A node's issuer lasts 90 days, and is renewed in the last third of them.
+    /// A local domain's issuer renews itself at half of its life; another's has to be asked for.
     private static func trust(_ paths: MeshPaths) -> Finding {
         do throws(Complaint) {
             guard let files = try TrustFiles(paths) else {
@@ -120,6 +120,17 @@ enum PlaceChecks {
                 return .bad(
                     "trust", "a root or the issuer of \(domain) has ended",
                     fix: "see mesh trust show, and have a new one signed")
+            }
+            if let issuer = files.issuer {
+                let life = CertificateLife(of: issuer)
+                guard !life.isAlarming(at: WallTime(seconds: Int64(now))) else {
+                    let used = life.percentUsed(at: WallTime(seconds: Int64(now)))
+                    return .bad(
+                        "trust", "the issuer of \(domain) is at \(used) % of its life and isn't renewed",
+                        fix: files.hasRootKey
+                            ? "mesh identity renew any workload, and see the node's log"
+                            : "mesh trust request, sign and install")
+                }
             }
             return .ok("trust", "\(domain), valid until \(WallClock.rfc3339(end))")
         } catch {

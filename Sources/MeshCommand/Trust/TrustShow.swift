@@ -29,6 +29,8 @@ struct TrustShow: Verb {
         facts.add([
             "root's key", files.hasRootKey ? "on this disk: a domain of this host alone" : "not on this host",
         ])
+        let stage = RotationStage(bundle: files.bundle, issuer: files.issuer)
+        facts.add(["rotation", stage.explanation])
         for root in files.bundle.roots {
             facts.add([
                 "root", "\(root.signingKey.keyID.hex) until \(WallClock.rfc3339(Int(root.notAfter.seconds)))",
@@ -41,6 +43,7 @@ struct TrustShow: Verb {
                 "\(issuer.identity?.description ?? "?") for \(names) until "
                     + WallClock.rfc3339(Int(issuer.notAfter.seconds)),
             ])
+            facts.add(["", "signed by \(issuer.issuerKeyID.hex)"])
         } else {
             facts.add(["issuer", "none that this user can read"])
         }
@@ -56,11 +59,14 @@ struct TrustShow: Verb {
                 "not_before": .text(WallClock.rfc3339(Int(certificate.notBefore.seconds))),
                 "not_after": .text(WallClock.rfc3339(Int(certificate.notAfter.seconds))),
                 "names": .list(certificate.names.map { .text($0.description) }),
+                "issuer_key_id": .text(certificate.issuerKeyID.hex),
             ])
         }
         return .object([
             "trust_domain": .text(files.bundle.trustDomain), "id": .text(files.bundle.id.description),
-            "sequence": .number("\(files.bundle.sequence)"), "root_key_here": .bool(files.hasRootKey),
+            "sequence": .number("\(files.bundle.sequence)"),
+            "rotation": .text(RotationStage(bundle: files.bundle, issuer: files.issuer).rawValue),
+            "root_key_here": .bool(files.hasRootKey),
             "roots": .list(files.bundle.roots.map(certificate)),
             "issuer": files.issuer.map(certificate) ?? .null,
         ])

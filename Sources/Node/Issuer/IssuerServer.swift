@@ -22,11 +22,14 @@ final class IssuerServer: ServerConnectionDelegate {
     private var processes: [ProcessWatch.Token: Asker] = [:]
     private var tokens: [Int32: ProcessWatch.Token] = [:]
     private var lastProcess: UInt64 = 0
+    private var file: RightsFile
+    private var warned: MonotonicTime?
 
     init(source: DomainSource, watch: ProcessWatch, eventLoop: any EventLoop) {
         self.source = source
         self.watch = watch
         self.eventLoop = eventLoop
+        file = RightsFile(path: source.paths.issuerRightsFile)
         policy = IssuerPolicy(
             ownUserID: geteuid(), isSystem: source.isSystem, leafLifetime: IssuerServer.leafLifetime)
     }
@@ -46,7 +49,7 @@ final class IssuerServer: ServerConnectionDelegate {
         guard let asker = processes.removeValue(forKey: token) else { return }
         tokens = tokens.filter { $0.value != token }
         policy.ended(asker.process)
-        save()
+        file.ended(asker.processID, startTime: asker.startTime) { allRights }
     }
 
     // MARK: Connections
@@ -57,9 +60,7 @@ final class IssuerServer: ServerConnectionDelegate {
 
     func received(_ frame: [UInt8], from connection: ServerConnection) {
         if let grant = IssuerGrant(canonical: frame) {
-            let answer = answer(grant, from: connection)
-            save()
-            connection.send(answer)
+            connection.send(answer(grant, from: connection))
             return
         }
         let answer = answer(frame, from: connection)
@@ -67,8 +68,6 @@ final class IssuerServer: ServerConnectionDelegate {
             let peer = connection.peer
             NodeProgram.say("refused process \(peer.processID) of user \(peer.userID): \(reason)")
         }
-        // Before the answer: a name that somebody has is known to the next issuer, whenever this one dies.
-        if case .issued = answer { save() }
         connection.send(answer.encoded())
     }
 
@@ -81,9 +80,13 @@ final class IssuerServer: ServerConnectionDelegate {
         guard let process = process(of: connection) else {
             return .refused("process \(connection.peer.processID) has ended")
         }
-        return policy.answer(
+        warn(of: domain.issuerCertificate, at: now)
+        let answer = policy.answer(
             request, from: process, userID: connection.peer.userID, domain: domain, at: now.wall,
             serial: .random(in: 1...UInt64.max))
+        // Before the answer: a name that somebody has is known to the next issuer, whenever this one dies.
+        if case .issued = answer { save(process) }
+        return answer
     }
 
     private func answer(_ grant: IssuerGrant, from connection: ServerConnection) -> [UInt8] {
@@ -94,7 +97,20 @@ final class IssuerServer: ServerConnectionDelegate {
             NodeProgram.say("grant refused: \(reason)")
             return IssuerAnswer.refused(reason).encoded()
         }
+        save(process)
         return IssuerGrant.taken
+    }
+
+    /// Once an hour, from 66 % of the issuer's life on: only an operator can have it renewed.
+    private func warn(of issuer: Certificate, at now: Now) {
+        let life = CertificateLife(of: issuer)
+        guard life.isAlarming(at: now.wall), warned.map({ now.monotonic - $0 >= .seconds(3600) }) ?? true
+        else { return }
+        warned = now.monotonic
+        let hours = life.left(at: now.wall).milliseconds / 3_600_000
+        NodeProgram.say(
+            "this issuer's certificate is at \(life.percentUsed(at: now.wall)) % of its life and isn't renewed;"
+                + " in \(hours) h no certificate is issued any more: mesh trust request, sign and install")
     }
 
     /// The asking process, watched from now on. Nil where it has ended already.
@@ -121,40 +137,33 @@ final class IssuerServer: ServerConnectionDelegate {
     // MARK: The next issuer
 
     /// So that a name stays its holder's, and another user's right to it stays, when this process dies.
-    private func save() {
-        let rights = processes.values.compactMap { asker -> SavedRights? in
-            let (instances, grants) = policy.rights(of: asker.process)
-            guard asker.startTime > 0, !instances.isEmpty || !grants.isEmpty else { return nil }
-            return SavedRights(
-                processID: asker.processID, startTime: asker.startTime, instances: instances,
-                grants: grants)
-        }
-        do {
-            try OwnFiles.replace(
-                source.paths.issuerRightsFile, with: SavedRights.encoded(rights), isDurable: false)
-        } catch {
-            NodeProgram.say("\(error)")
-        }
+    private func save(_ process: IssuerPolicy.Process) {
+        guard let asker = processes.values.first(where: { $0.process == process }),
+            let rights = rights(of: asker)
+        else { return }
+        file.save(rights) { allRights }
     }
 
+    private func rights(of asker: Asker) -> SavedRights? {
+        let (instances, grants) = policy.rights(of: asker.process)
+        guard asker.startTime > 0, !instances.isEmpty || !grants.isEmpty else { return nil }
+        return SavedRights(
+            processID: asker.processID, startTime: asker.startTime, instances: instances, grants: grants)
+    }
+
+    private var allRights: [SavedRights] { processes.values.compactMap { rights(of: $0) } }
+
     private func restore() {
-        do {
-            guard
-                let bytes = try OwnFiles.read(
-                    source.paths.issuerRightsFile, byteCountMaximum: Limits.issuerRightsBytesMaximum)
-            else { return }
-            for rights in try SavedRights.list(canonical: bytes) {
-                let process = watch(mesh_pidfd_open(rights.processID), rights.processID)
-                // Looked at after pidfd_open: while the id is the saved process's, the pidfd is, too.
-                // Where it isn't, a process is watched that holds nothing.
-                guard let process, ProcessStart.ticks(of: rights.processID) == rights.startTime else {
-                    continue
-                }
-                policy.restore(rights, to: process)
+        for rights in file.read() {
+            let process = watch(mesh_pidfd_open(rights.processID), rights.processID)
+            // Looked at after pidfd_open: while the id is the saved process's, the pidfd is, too.
+            // Where it isn't, a process is watched that holds nothing.
+            guard let process, ProcessStart.ticks(of: rights.processID) == rights.startTime else {
+                continue
             }
-        } catch {
-            NodeProgram.say("\(source.paths.issuerRightsFile) is left out: \(error)")
+            policy.restore(rights, to: process)
         }
+        file.rewrite(allRights)
     }
 
     /// An hour, or what MESH_LEAF_SECONDS says, which tests use.

@@ -18,23 +18,26 @@ extension Driver {
         case (.get, "/flows"): return flowsAnswer()
         case (.get, "/config"): return configurationAnswer()
         case (.get, "/status"): return statusAnswer()
+        case (.get, "/identity"): return identityAnswer()
+        case (.post, "/renew"): return renewAnswer()
         case (.post, "/reload"): return reload(request.body)
         case (.post, "/shutdown"): return shutDown()
-        case (.get, "/reload"), (.get, "/shutdown"): return .text(405, "\(request.path) takes POST")
+        case (.get, "/reload"), (.get, "/shutdown"), (.get, "/renew"):
+            return .text(405, "\(request.path) takes POST")
         case (.post, "/live"), (.post, "/ready"), (.post, "/metrics"), (.post, "/flows"),
-            (.post, "/config"), (.post, "/status"):
+            (.post, "/config"), (.post, "/status"), (.post, "/identity"):
             return .text(405, "\(request.path) takes GET")
         default:
             return .text(
                 404,
                 "\(request.path) isn't here; there are GET /live /ready /metrics /flows /config /status "
-                    + "and POST /reload /shutdown")
+                    + "/identity and POST /reload /renew /shutdown")
         }
     }
 
     var isCertified: Bool {
-        guard let certificate = credentials?.current.certificate else { return false }
-        return Now.current().wall < certificate.notAfter
+        guard let credential = credentials?.current else { return false }
+        return Now.current().wall < credential.validUntil
     }
 
     // MARK: Flows and configuration

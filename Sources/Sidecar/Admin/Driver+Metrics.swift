@@ -86,6 +86,7 @@ extension Driver {
         text.single(
             "mesh_policy_epoch", .gauge, "Epoch of the newest signed policy.",
             credentials?.current.policyHead.epoch ?? 0)
+        writeIdentity(to: &text)
         if let certificate = credentials?.current.certificate {
             text.single(
                 "mesh_certificate_not_after_seconds", .gauge, "When the certificate ends, as Unix time.",

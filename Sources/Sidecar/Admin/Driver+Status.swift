@@ -44,6 +44,8 @@ extension Driver {
     private func writeCertificate(to json: inout JSONWriter, _ credential: Credential?) {
         guard let certificate = credential?.certificate else { return }
         json.member("not_after", certificate.notAfter.rfc3339)
+        json.member("overdue", node.isRenewalAlarming(at: Now.current().wall))
+        json.member("renewal_problem", node.renewalProblem)
         json.member("serial", certificate.serial)
         json.member("issuer", certificate.issuerKeyID.hex)
     }

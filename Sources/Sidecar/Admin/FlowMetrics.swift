@@ -6,6 +6,7 @@ import Transport
 /// Counts that aren't a flow's.
 struct SidecarCounters {
     var handshakes: UInt64 = 0
+    var renewals: UInt64 = 0
     var renewalFailures: UInt64 = 0
     /// Connections of the workload that were closed at once, since a limit was reached.
     var refusedConnections: UInt64 = 0

@@ -26,12 +26,16 @@ extension Driver {
 
     func handle(_ event: NodeClient.Event) {
         switch event {
-        case .connected: feed(.nodeConnected)
+        case .connected:
+            isNodeConnected = true
+            feed(.nodeConnected)
         case .announcement(let bytes, let certificates):
             feed(.announcement(bytes, certificates: certificates))
         case .tombstone(let bytes): feed(.tombstone(bytes))
         case .refused(let why): logger.warning("mesh-node: \(why)")
-        case .disconnected(let why): logger.info("no mesh-node, trying again: \(why)")
+        case .disconnected(let why):
+            isNodeConnected = false
+            logger.info("no mesh-node, trying again: \(why)")
         }
     }
 
@@ -64,62 +68,9 @@ extension Driver {
         becomeReady()
     }
 
-    // MARK: Certificates
-
-    /// With new keys each time: nothing that is stolen of an old process or certificate lasts.
-    func requestCredential() {
-        let staticKey = X25519KeyPair(secret: .random())
-        let signingKey = SigningKeyPair(seed: .random())
-        let configuration = node.configuration
-        let request = IssuerRequest(
-            subject: .workload(workload), isNamed: configuration.isNamed, instance: launch.instance,
-            staticKey: staticKey.publicKey, signingKey: signingKey.publicKey,
-            workloadVersion: configuration.version,
-            configurationHash: SHA256.hash(configuration.encoded()), joins: launch.joins,
-            serves: !configuration.serves.isEmpty, executableDigest: launch.executableDigest)
-        issuer.request(request, signedBy: signingKey) { [unowned self] result in
-            switch result {
-            case .success(let issued):
-                adopt(
-                    Credential(
-                        certificate: issued.chain.leaf, chain: [issued.chain.issuer],
-                        bundle: issued.bundle, staticKey: staticKey, signingKey: signingKey,
-                        policyHead: issued.policyHead, discoveryKey: issued.discoveryKey))
-            case .failure(let failure):
-                if stage == .starting { return fail("\(failure)") }
-                counters.renewalFailures += 1
-                logger.error("certificate not renewed: \(failure)")
-            }
-        }
-    }
-
-    private func adopt(_ credential: Credential) {
-        if stage == .starting, let problem = problem(of: credential) {
-            return fail("the certificate that this host's issuer gave can't be used: \(problem)")
-        }
-        if let credentials {
-            credentials.renew(credential, at: Now.current().wall)
-            for link in links.values { link.renew(credential) }
-        } else {
-            credentials = CredentialSource(credential)
-        }
-        feed(.credential(credential))
-        becomeReady()
-    }
-
-    /// Why peers with this clock wouldn't take the certificate: better said here than by each of them.
-    private func problem(of credential: Credential) -> TrustError? {
-        guard let issuer = credential.chain.first else { return nil }
-        do {
-            let chain = CertificateChain(leaf: credential.certificate, issuer: issuer)
-            _ = try credential.bundle.verify(chain, at: Now.current().wall, skew: .seconds(0))
-            return nil
-        } catch { return error }
-    }
-
     /// The workload may run once names resolve, its configured listeners are there, and peers can be
     /// reached and reach us.
-    private func becomeReady() {
+    func becomeReady() {
         guard stage == .starting, network != nil, credentials != nil else { return }
         stage = .ready
         startStack()
@@ -141,7 +92,7 @@ extension Driver {
     // MARK: The end
 
     /// The sidecar can't serve its workload.
-    private func fail(_ why: String) {
+    func fail(_ why: String) {
         logger.error("\(why)")
         guard stage == .starting else { return }
         tellLauncher(.failed(why))
@@ -186,22 +137,10 @@ extension Driver {
         exit(0)
     }
 
-    private func tellLauncher(_ message: SidecarMessage) {
+    func tellLauncher(_ message: SidecarMessage) {
         let bytes = message.encoded()
         if mesh_send(Sidecar.launcherSocket, bytes, bytes.count, nil, 0) < 0 {
             logger.error("\(SystemError("message to mesh-launch"))")
-        }
-    }
-}
-
-extension SecretBytes {
-    /// 32 bytes of the kernel's randomness.
-    fileprivate static func random() -> SecretBytes {
-        SecretBytes(count: 32) { out in
-            var random = SystemRandomNumberGenerator()
-            for offset in stride(from: 0, to: 32, by: 8) {
-                out.storeBytes(of: random.next(), toByteOffset: offset, as: UInt64.self)
-            }
         }
     }
 }

@@ -52,6 +52,8 @@ final class Driver {
     var peerListener: PeerListener?
     var admin: AdminSocket?
     var credentials: CredentialSource?
+    var isAskingIssuer = false
+    var isNodeConnected = false
     lazy var issuer = IssuerClient(path: paths.issuerSocket, eventLoop: loop)
     lazy var topics = NodeClient(
         path: paths.topicsSocket, instanceFolder: instanceFolder, launcherProcessID: getppid(),

@@ -53,9 +53,11 @@ package struct VersionedFields: Sendable {
 
     /// Reads the map and applies the rule.
     ///
-    /// - Parameter keys: the structure's own keys, besides the two of the versions.
+    /// - Parameters:
+    ///   - keys: the structure's own keys, besides the two of the versions.
+    ///   - later: those of its keys that came after the first schema.
     package init(
-        canonical bytes: [UInt8], of structure: String, keys: ClosedRange<UInt64>
+        canonical bytes: [UInt8], of structure: String, keys: ClosedRange<UInt64>, later: Set<UInt64> = []
     ) throws(Refusal) {
         let fields: CBORFields
         let version: StructureVersion
@@ -73,7 +75,7 @@ package struct VersionedFields: Sendable {
             guard case .unsigned(let key) = pair.key else {
                 throw .malformed(.unexpected(field: "key of \(structure)"))
             }
-            if key <= Key.minimumReader || keys.contains(key) { continue }
+            if key <= Key.minimumReader || keys.contains(key) || later.contains(key) { continue }
             guard key >= 64, key % 2 == 0 else { throw .unknownCriticalField(key) }
             unknown.append(pair)
         }

@@ -23,13 +23,16 @@ package struct CertificateContents: Hashable, Sendable {
             case issuer = 1
         }
 
-        /// SHA-256.
+        /// SHA-256; of a script, the script's own.
         package var digest: [UInt8]
         package var attested: Attestation
+        /// What runs it, where it is a script.
+        package var interpreter: ScriptInterpreter?
 
-        package init(digest: [UInt8], attested: Attestation) {
+        package init(digest: [UInt8], attested: Attestation, interpreter: ScriptInterpreter? = nil) {
             self.digest = digest
             self.attested = attested
+            self.interpreter = interpreter
         }
     }
 
@@ -121,6 +124,8 @@ extension CertificateContents {
         static let executable: UInt64 = 14
         static let issuerKeyID: UInt64 = 15
         static let names: UInt64 = 16
+        /// Not critical: a reader that doesn't know it still has the script's own digest.
+        static let interpreter: UInt64 = 70
     }
 
     /// The canonical form that is signed. An empty or absent value is left out.
@@ -148,13 +153,15 @@ extension CertificateContents {
         fields[Key.executable] = executable.map {
             .array([.bytes($0.digest), .unsigned($0.attested.rawValue)])
         }
+        fields[Key.interpreter] = executable?.interpreter?.item
         fields[Key.names] = names.isEmpty ? nil : .array(names.map { .text($0.description) })
     }
 
     init(body: [UInt8]) throws(CertificateError) {
         let read: VersionedFields
         do {
-            read = try VersionedFields(canonical: body, of: "certificate", keys: Key.kind...Key.names)
+            read = try VersionedFields(
+                canonical: body, of: "certificate", keys: Key.kind...Key.names, later: [Key.interpreter])
         } catch { throw CertificateError(error) }
         do {
             try self.init(fields: read.known)
@@ -245,6 +252,10 @@ extension CertificateContents {
                 let attested = Executable.Attestation(rawValue: value)
             else { throw .unexpected(field: "executable") }
             executable = Executable(digest: digest, attested: attested)
+        }
+        if let item = fields[Key.interpreter] {
+            guard executable != nil else { throw .unexpected(field: "interpreter") }
+            executable?.interpreter = try ScriptInterpreter(item)
         }
     }
 

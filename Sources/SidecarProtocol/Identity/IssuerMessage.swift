@@ -32,6 +32,8 @@ package struct IssuerRequest: Hashable, Sendable {
     package var serves: Bool
     /// SHA-256.
     package var executableDigest: [UInt8]?
+    /// What runs it, where it is a script.
+    package var interpreter: ScriptInterpreter?
     package var labels: [String: String]
     /// The slot of the state folder that the asker holds locked; nil for a workload without state.
     package var replicaSlot: UInt32?
@@ -39,7 +41,8 @@ package struct IssuerRequest: Hashable, Sendable {
     package init(
         subject: SPIFFEIdentity.Subject, isNamed: Bool, instance: InstanceID, staticKey: X25519PublicKey,
         signingKey: SigningPublicKey, workloadVersion: String, configurationHash: [UInt8], joins: Bool,
-        serves: Bool, executableDigest: [UInt8]?, labels: [String: String] = [:], replicaSlot: UInt32? = nil
+        serves: Bool, executableDigest: [UInt8]?, interpreter: ScriptInterpreter? = nil,
+        labels: [String: String] = [:], replicaSlot: UInt32? = nil
     ) {
         self.subject = subject
         self.isNamed = isNamed
@@ -51,6 +54,7 @@ package struct IssuerRequest: Hashable, Sendable {
         self.joins = joins
         self.serves = serves
         self.executableDigest = executableDigest
+        self.interpreter = interpreter
         self.labels = labels
         self.replicaSlot = replicaSlot
     }
@@ -97,6 +101,7 @@ extension IssuerRequest {
         static let executableDigest: UInt64 = 13
         static let labels: UInt64 = 14
         static let replicaSlot: UInt64 = 15
+        static let interpreter: UInt64 = 64
     }
 
     /// - Parameter key: the pair of `signingKey`.
@@ -121,6 +126,7 @@ extension IssuerRequest {
         written.known[Key.joins] = .bool(joins)
         written.known[Key.serves] = .bool(serves)
         written.known[Key.executableDigest] = executableDigest.map { .bytes($0) }
+        written.known[Key.interpreter] = interpreter?.item
         written.known[Key.labels] = .map(labels.map { CBOR.Pair(.text($0.key), .text($0.value)) })
         written.known[Key.replicaSlot] = replicaSlot.map { .unsigned(UInt64($0)) }
         return written.encoded()
@@ -135,7 +141,8 @@ extension IssuerRequest {
         let read: VersionedFields
         do {
             read = try VersionedFields(
-                canonical: signed.body, of: "certificate request", keys: Key.host...Key.replicaSlot)
+                canonical: signed.body, of: "certificate request", keys: Key.host...Key.replicaSlot,
+                later: [Key.interpreter])
         } catch { throw .malformed(CertificateError(error)) }
         do { try self.init(fields: read.known) } catch { throw .malformed(CertificateError(error)) }
         guard signed.isValid(context: .certificateRequest, signedBy: signingKey) else { throw .unproven }
@@ -161,6 +168,7 @@ extension IssuerRequest {
         executableDigest =
             fields[Key.executableDigest] == nil
             ? nil : try fields.bytes(Key.executableDigest, "executable digest", count: 32)
+        if let item = fields[Key.interpreter] { interpreter = try ScriptInterpreter(item) }
         guard let item = fields[Key.labels] else { throw .unexpected(field: "labels") }
         labels = try CertificateContents.labels(item)
         guard labels.count <= Limits.certificateListMaximum,

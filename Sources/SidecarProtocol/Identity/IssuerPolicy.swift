@@ -9,6 +9,9 @@
 //   An instance is live while a process lives that was given a certificate for it. A second live
 //   instance of a name needs the same configuration, or `--join`. Renewing one's own is neither.
 //
+//   A certificate says of an executable what the asker says (`self`), unless root's launcher said the same
+//   with its grant: then it is the issuer's word.
+//
 //   A workload whose name was made up by its launcher gets a certificate without the right to announce
 //   itself: it may call, and nobody can find it.
 
@@ -62,7 +65,7 @@ package struct IssuerPolicy: Sendable {
         }
         let leaf: Certificate
         do {
-            leaf = try contents(for: request, domain: domain, at: now, serial: serial)
+            leaf = try contents(for: request, userID: userID, domain: domain, at: now, serial: serial)
                 .signed(by: domain.issuerKey)
         } catch {
             return .refused("no certificate can be made for \(request.subject.spelling): \(error)")
@@ -131,7 +134,7 @@ package struct IssuerPolicy: Sendable {
     }
 
     private func contents(
-        for request: IssuerRequest, domain: IssuerDomain, at now: WallTime, serial: UInt64
+        for request: IssuerRequest, userID: UInt32, domain: IssuerDomain, at now: WallTime, serial: UInt64
     ) -> CertificateContents {
         let issuer = domain.issuerCertificate
         let isHost = if case .host = request.subject { true } else { false }
@@ -145,7 +148,7 @@ package struct IssuerPolicy: Sendable {
         contents.labels = request.labels
         guard case .workload(let workload) = request.subject else { return contents }
         contents.workloadVersion = request.workloadVersion
-        contents.executable = request.executableDigest.map { .init(digest: $0, attested: .own) }
+        contents.executable = executable(of: request, workload, userID: userID)
         guard request.isNamed else { return contents }
         if request.serves { contents.topics = [TopicName.service(workload)] }
         if let slot = request.replicaSlot {
@@ -159,7 +162,23 @@ package struct IssuerPolicy: Sendable {
     // MARK: Grants and ends
 
     private func isGranted(_ workload: WorkloadName, to userID: UInt32) -> Bool {
-        isSystem && grants[IssuerGrant(userID: userID, workload: workload)] != nil
+        isSystem && grants.keys.contains { $0.userID == userID && $0.workload == workload }
+    }
+
+    /// The issuer's word only where root's launcher has said what it executes for another user: that user's
+    /// own processes, its sidecar among them, could say anything.
+    private func executable(
+        of request: IssuerRequest, _ workload: WorkloadName, userID: UInt32
+    ) -> CertificateContents.Executable? {
+        guard let digest = request.executableDigest else { return nil }
+        let said = GrantedExecutable(digest: digest, interpreter: request.interpreter)
+        let isGranted =
+            isSystem && userID != 0
+            && grants.keys.contains {
+                $0.userID == userID && $0.workload == workload && $0.executable == said
+            }
+        return .init(
+            digest: digest, attested: isGranted ? .issuer : .own, interpreter: request.interpreter)
     }
 
     /// - Returns: why the grant isn't taken; nil where it is.

@@ -48,10 +48,12 @@ extension IssuerDomain {
         return try contents.signed(by: rootKey)
     }
 
-    /// Whether the issuer's certificate is past two thirds of its life, or isn't valid by this clock.
+    /// Whether half of the issuer's life is over, or it isn't valid by this clock. Only a local domain's is
+    /// renewed on the spot.
     package func needsRenewal(at now: WallTime) -> Bool {
-        now < issuerCertificate.notBefore
-            || now + Limits.issuerLifetime / 3 >= issuerCertificate.notAfter
+        guard rootKey != nil else { return false }
+        let life = CertificateLife(of: issuerCertificate)
+        return now < issuerCertificate.notBefore || now >= life.half
     }
 
     /// Renews the issuer's certificate under the same key. Nil where only an offline root could.

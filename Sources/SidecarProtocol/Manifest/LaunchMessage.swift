@@ -20,6 +20,8 @@ package enum SidecarMessage: Hashable, Sendable {
     case ready
     /// The sidecar can't serve this workload. The launcher prints the text and ends with 125.
     case failed(String)
+    /// The certificate is due, and no node answers: start one.
+    case needsNode
 }
 
 package struct SidecarStart: Hashable, Sendable {
@@ -33,6 +35,8 @@ package struct SidecarStart: Hashable, Sendable {
     package var configFolder: String
     /// SHA-256 of the executable, where the launcher could read it.
     package var executableDigest: [UInt8]?
+    /// What runs the executable, where it is a script.
+    package var interpreter: ScriptInterpreter?
     /// The config file, for `mesh reload`; nil where only flags were given.
     package var configurationPath: String?
     /// `--join`: another instance of the name may run beside this one with another config.
@@ -45,7 +49,8 @@ package struct SidecarStart: Hashable, Sendable {
     package init(
         configuration: [UInt8], instance: InstanceID, incarnation: UInt64, runtimeFolder: String,
         stateFolder: String, configFolder: String, executableDigest: [UInt8]?,
-        configurationPath: String?, joins: Bool, logsToStandardError: Bool, executable: String
+        interpreter: ScriptInterpreter? = nil, configurationPath: String?, joins: Bool,
+        logsToStandardError: Bool, executable: String
     ) {
         self.configuration = configuration
         self.instance = instance
@@ -54,6 +59,7 @@ package struct SidecarStart: Hashable, Sendable {
         self.stateFolder = stateFolder
         self.configFolder = configFolder
         self.executableDigest = executableDigest
+        self.interpreter = interpreter
         self.configurationPath = configurationPath
         self.joins = joins
         self.logsToStandardError = logsToStandardError
@@ -86,6 +92,7 @@ extension LauncherMessage {
                 .text(start.configFolder), start.executableDigest.map { .bytes($0) } ?? .null,
                 start.configurationPath.map { .text($0) } ?? .null, .bool(start.joins),
                 .bool(start.logsToStandardError), .text(start.executable),
+                start.interpreter?.item ?? .null,
             ]).encoded()
         case .network(let network):
             CBOR.array([
@@ -104,7 +111,7 @@ extension LauncherMessage {
             throw .unexpected(field: "launcher message")
         }
         switch (parts.first, parts.count) {
-        case (.unsigned(1), 12): self = .start(try SidecarStart(parts: parts))
+        case (.unsigned(1), 13): self = .start(try SidecarStart(parts: parts))
         case (.unsigned(2), 4):
             guard case .text(let name) = parts[1], case .bool(let hasTAP) = parts[2],
                 case .bool(let hasIPv6) = parts[3],
@@ -142,6 +149,7 @@ extension SidecarStart {
         self.init(
             configuration: configuration, instance: instance, incarnation: incarnation,
             runtimeFolder: runtime, stateFolder: state, configFolder: config, executableDigest: digest,
+            interpreter: parts[12] == .null ? nil : try ScriptInterpreter(parts[12]),
             configurationPath: path, joins: joins, logsToStandardError: logs, executable: executable)
     }
 }
@@ -151,6 +159,7 @@ extension SidecarMessage {
         switch self {
         case .ready: CBOR.array([.unsigned(1)]).encoded()
         case .failed(let why): CBOR.array([.unsigned(2), .text(why)]).encoded()
+        case .needsNode: CBOR.array([.unsigned(3)]).encoded()
         }
     }
 
@@ -163,6 +172,7 @@ extension SidecarMessage {
         case (.unsigned(2), 2):
             guard case .text(let why) = parts[1] else { throw .unexpected(field: "failed") }
             self = .failed(why)
+        case (.unsigned(3), 1): self = .needsNode
         default: throw .unexpected(field: "sidecar message")
         }
     }

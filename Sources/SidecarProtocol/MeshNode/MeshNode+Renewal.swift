@@ -94,6 +94,9 @@ extension MeshNode {
         }
     }
 
+    /// More than a clock is slewed by between two inputs.
+    static let stepMilliseconds: Int64 = 1000
+
     /// The wall clock jumped: every deadline that comes from it is set anew, and every permit decided.
     mutating func clockStepped() {
         log(.notice, "the clock stepped; certificates and permits are checked again")
@@ -123,5 +126,12 @@ extension MeshNode {
             _ = try bundle.verify(session.chain, at: now.wall)
             return nil
         } catch { return error }
+    }
+}
+
+extension Now {
+    /// The wall clock's lead over the one that never steps, in milliseconds.
+    var clockOffset: Int64 {
+        wall.milliseconds &- Int64(truncatingIfNeeded: monotonic.nanoseconds / 1_000_000)
     }
 }

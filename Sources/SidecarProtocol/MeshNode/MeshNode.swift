@@ -111,9 +111,12 @@ package struct MeshNode {
     }
 
     package mutating func handle(_ input: MeshInput, at now: Now, effects: inout [MeshEffect]) {
+        let offset = self.now.clockOffset
         self.now = now
         swap(&self.effects, &effects)
         defer { swap(&self.effects, &effects) }
+        // Where nobody says that the clock stepped, it is seen.
+        if abs(now.clockOffset &- offset) > MeshNode.stepMilliseconds { clockStepped() }
         handle(input)
         fireTimers()
     }

@@ -59,6 +59,9 @@ extension MeshNode {
     /// The signed policy in force, for `mesh explain`.
     package var signedPolicy: SignedPolicy? { exchange?.store.current }
 
+    /// The other ends of the established sessions.
+    package var sessions: [SessionPeer] { links.keys.sorted().compactMap { links[$0]?.session } }
+
     private func peerStatus(_ id: LinkID) -> MeshStatus.Peer? {
         guard let link = links[id] else { return nil }
         switch link.phase {

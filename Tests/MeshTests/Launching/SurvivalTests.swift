@@ -126,6 +126,12 @@ struct SurvivalTests {
                 try await system.serial(of: "web").flatMap { $0 == serial ? nil : $0 }
             }
             #expect(renewed != serial)
+            // Root's launcher has said what it executes, and the next issuer still knows.
+            let shown = try await system.start(
+                ["mesh", "identity", "show", "web", "--json"], as: "mesh"
+            ).outcome()
+            let identity = try JSON(parsing: shown.output)["identities"].list.first
+            #expect(identity?["executable"]["attested"].text == "issuer", "\(shown)")
             let page = try await system.start(
                 ["mesh-launch", "--name", "client", "--call", "web", "--"]
                     + Curl.page("http://web.mesh:8080/"),

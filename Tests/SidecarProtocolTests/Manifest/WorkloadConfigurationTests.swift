@@ -93,7 +93,7 @@ import Testing
         ] {
             #expect(try LauncherMessage(canonical: message.encoded()) == message)
         }
-        for message in [SidecarMessage.ready, .failed("why")] {
+        for message in [SidecarMessage.ready, .failed("why"), .needsNode] {
             #expect(try SidecarMessage(canonical: message.encoded()) == message)
         }
     }
