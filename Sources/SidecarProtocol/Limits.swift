@@ -187,4 +187,27 @@ package enum Limits {
     /// Keys that end in one go, and the longest time until the clock is asked again for those to come.
     package static let stateExpiriesAtOnce = 1_000
     package static let stateExpiryLookSpan = MonotonicTime.Span.seconds(1)
+
+    // MARK: Replicated state (eventual)
+
+    /// Replicas that a store knows at once, those that left and aren't settled yet among them.
+    package static let replicasMaximum = 4_096
+    /// How far another replica's clock may be ahead.
+    package static let replicaClockSkew = MonotonicTime.Span.seconds(300)
+    /// Encoded deltas that a store keeps for replicas that lack them, all together.
+    package static let deltaLogBytesMaximum = 64 << 20
+    /// Deltas that came before those that they depend on.
+    package static let earlyDeltaBytesMaximum = 8 << 20
+    /// A delta: a value of Redis's largest size, and a little.
+    package static let deltaBytesMaximum = 528 << 20
+    /// A message of gossip.
+    package static let gossipMessageBytesMaximum = 60_000
+    /// What is on its way to one peer, and not acknowledged.
+    package static let gossipInFlightBytesMaximum = 2 << 20
+    /// What anti-entropy and retransmission wait for.
+    package static let gossipInterval = MonotonicTime.Span.seconds(1)
+    /// Replicas that a replica talks to.
+    package static let gossipPeersMaximum = 16
+    /// How long past its time an expired key is left to the replica that set the time.
+    package static let expiryGrace = MonotonicTime.Span.seconds(60)
 }

@@ -1,0 +1,32 @@
+/// The replicas that a store knows, each by a small number that dots carry instead of its name.
+struct ReplicaTable: Sendable {
+    private(set) var names: [ReplicaID] = []
+    private var places: [ReplicaID: Int] = [:]
+
+    func place(of replica: ReplicaID) -> Int? { places[replica] }
+
+    /// The place of a replica, which gets one if it has none. Nil: the table is full.
+    mutating func intern(_ replica: ReplicaID) -> Int? {
+        if let place = places[replica] { return place }
+        guard names.count < Limits.replicasMaximum else { return nil }
+        names.append(replica)
+        places[replica] = names.count - 1
+        return names.count - 1
+    }
+
+    func dot(_ dot: LocalDot) -> Dot { Dot(names[dot.replica], dot.counter) }
+
+    /// `none` for a dot of a replica that isn't known, which therefore is in no cell.
+    func local(_ dot: Dot?) -> LocalDot {
+        guard let dot, let place = places[dot.replica] else { return .none }
+        return LocalDot(place, dot.counter)
+    }
+
+    /// Whether a value is shown rather than another that is concurrent: the later, and of two of the very
+    /// same time that of the lower replica.
+    func prefers<Value>(_ one: Register<Value>, to other: Register<Value>) -> Bool {
+        if let decided = one.value.precedes(other.value) { return decided }
+        if one.time != other.time { return one.time > other.time }
+        return names[one.dot.replica] < names[other.dot.replica]
+    }
+}

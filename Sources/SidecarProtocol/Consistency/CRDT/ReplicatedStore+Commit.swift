@@ -1,0 +1,296 @@
+// What the own workload's commands changed becomes a delta.
+
+extension ReplicatedStore {
+    /// Takes over mutations that the keyspace has already made.
+    ///
+    /// - Returns: What the other replicas must be told; nil where there is nothing to tell.
+    package mutating func commit(_ mutations: [Mutation], at now: Now) -> Delta? {
+        var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
+        draft.operations.reserveCapacity(mutations.count)
+        for mutation in mutations { commit(mutation, &draft) }
+        return finish(draft)
+    }
+
+    /// Deletes hidden keys whose deletion was another replica's to send, which hasn't.
+    package mutating func deleteExpired(at now: Now) -> Delta? {
+        guard let first = hidden.first, first.due <= now.wall else { return nil }
+        var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
+        while let first = hidden.first, first.due <= now.wall {
+            hidden.removeFirst()
+            guard isHidden(first.key) else { continue }
+            perform(Operation(key: first.key, action: .expire(resets(first.key) { $0.resets($1) })), &draft)
+        }
+        return finish(draft)
+    }
+
+    private mutating func finish(_ draft: Draft) -> Delta? {
+        guard !draft.operations.isEmpty else { return nil }
+        let delta = Delta(
+            origin: replica, from: draft.from, time: draft.time, dependencies: takeNews(),
+            operations: draft.operations)
+        log.append(DeltaLog.Record(from: delta.from, to: delta.to, bytes: delta.encoded()), of: 0)
+        statistics.commits += 1
+        return delta
+    }
+
+    struct Draft {
+        let from: UInt64
+        let time: HybridTime
+        let now: Now
+        var operations: [Operation] = []
+    }
+
+    private mutating func takeNews() -> VersionVector {
+        var dependencies = VersionVector()
+        for place in news { dependencies[replicas.names[place]] = seen[place] }
+        news.removeAll(keepingCapacity: true)
+        return dependencies
+    }
+
+    private mutating func commit(_ mutation: Mutation, _ draft: inout Draft) {
+        switch mutation {
+        case .setString(let key, let value): commitString(key, value, &draft)
+        case .deleteAll:
+            var resets: [Reset] = []
+            for entry in entries.values where !entry.isPlain { resets += entry.contents.resets(replicas) }
+            perform(Operation(key: ByteString([]), action: .deleteAll(resets.sortedByStart)), &draft)
+        case .delete(let key):
+            guard entries[key] != nil, !isHidden(key) else { return }
+            perform(Operation(key: key, action: .delete(resets(key) { $0.resets($1) })), &draft)
+        case .expire(let key): commitExpiry(of: key, &draft)
+        case .setExpiry(let key, let time):
+            guard prepare(key, &draft) == false else { return }
+            if time == nil, entries[key]?.contents.expiry == nil { return }
+            perform(Operation(key: key, action: .setExpiry(time?.milliseconds)), &draft)
+        case .addToString, .setField, .addToField, .addMember, .setScore, .addToScore:
+            commitAddition(mutation, &draft)
+        case .removeField, .removeMember, .removeScored, .removeElements: commitRemoval(mutation, &draft)
+        case .insertElements, .setElement: commitList(mutation, &draft)
+        }
+    }
+
+    /// A key that is hidden, or new to the keyspace, begins anew.
+    ///
+    /// - Returns: Whether there is nothing of the key that the keyspace knows.
+    private mutating func prepare(_ key: ByteString, _ draft: inout Draft) -> Bool {
+        if isHidden(key) {
+            perform(Operation(key: key, action: .delete(resets(key) { $0.resets($1) })), &draft)
+            return true
+        }
+        return entries[key]?.kind == nil
+    }
+
+    /// Applies the operation here, as the next of the draft.
+    private mutating func perform(_ operation: Operation, _ draft: inout Draft) {
+        let counter = seen[0] + 1
+        var none: [Mutation] = []
+        let change = Change(
+            operation: operation, dot: LocalDot(0, counter), time: draft.time, context: localContext,
+            replicas: replicas)
+        apply(change, &none)
+        seen[0] = counter
+        draft.operations.append(operation)
+    }
+
+    private func isHidden(_ key: ByteString) -> Bool { entries[key]?.isHidden ?? false }
+
+    private var localContext: Context { Context(counters: seen, actor: 0, own: 0, isLocal: true) }
+
+    private func resets(
+        _ key: ByteString, _ of: (Entry.Contents, ReplicaTable) -> [Reset]
+    ) -> [Reset] {
+        guard let entry = entries[key], !entry.isPlain else { return [] }
+        return of(entry.contents, replicas).sortedByStart
+    }
+}
+
+// MARK: - By type
+
+extension ReplicatedStore {
+    /// The commonest change of all, and so with the fewest steps.
+    private mutating func commitString(_ key: ByteString, _ value: ByteString, _ draft: inout Draft) {
+        let register = Register(dot: LocalDot(0, seen[0] + 1), time: draft.time, value: value)
+        var isFresh = false
+        if let place = entries.index(forKey: key) {
+            guard entries.values[place].isPlain else {
+                isFresh = prepare(key, &draft)
+                let resets = resets(key) { $0.string?.resets($1) ?? [] }
+                return perform(
+                    Operation(key: key, isFresh: isFresh, action: .setString(value, resets)), &draft)
+            }
+            entries.values[place].plain = register
+        } else {
+            isFresh = true
+            entries[key] = Entry(register)
+        }
+        seen[0] += 1
+        draft.operations.append(Operation(key: key, isFresh: isFresh, action: .setString(value, [])))
+    }
+
+    private mutating func commitExpiry(of key: ByteString, _ draft: inout Draft) {
+        guard entries[key]?.kind != nil, !isHidden(key) else { return }
+        if let winner = entries[key]?.contents.expiry?.winner(replicas), isOthers(winner.dot.replica) {
+            entries[key]?.change { $0.hiddenAt = winner.value }
+            hidden.append((draft.now.wall + Limits.expiryGrace, key))
+            return
+        }
+        perform(Operation(key: key, action: .expire(resets(key) { $0.resets($1) })), &draft)
+    }
+
+    /// Another replica, which may still be there, is to delete what it has set the time of.
+    private func isOthers(_ place: Int) -> Bool {
+        let owner = replicas.names[place]
+        return owner != replica && !owner.isSucceeded(by: replica) && isMember[place]
+    }
+
+    private mutating func commitAddition(_ mutation: Mutation, _ draft: inout Draft) {
+        guard let key = mutation.subject else { return }
+        let isFresh = prepare(key, &draft)
+        guard let (action, expected) = addition(mutation, key) else { return }
+        perform(Operation(key: key, isFresh: isFresh, action: action), &draft)
+        if let expected { correct(expected) }
+    }
+
+    // Contents are read in functions of their own: whoever holds them while they are changed has them copied.
+
+    /// The operation, and for sums what the keyspace has now.
+    private func addition(
+        _ mutation: Mutation, _ key: ByteString
+    ) -> (Operation.Action, expected: Mutation?)? {
+        let contents = entries[key]?.contents
+        switch mutation {
+        case .addToString(_, let amount):
+            let cell = contents?.string
+            let sum = (cell?.shown(replicas)?.decimalInteger ?? 0) &+ amount
+            return (
+                .addToString(increment(cell, UInt64(bitPattern: amount))),
+                .setString(key, ByteString(decimal: sum))
+            )
+        case .setField(_, let field, let value):
+            let resets = contents?.hash[field]?.resets(replicas).sortedByStart ?? []
+            return (.setField(field, value, resets), nil)
+        case .addToField(_, let field, let amount):
+            let cell = contents?.hash[field]
+            let sum = (cell?.shown(replicas)?.decimalInteger ?? 0) &+ amount
+            return (
+                .addToField(field, increment(cell, UInt64(bitPattern: amount))),
+                .setField(key, field: field, ByteString(decimal: sum))
+            )
+        case .addMember(_, let member): return (.addMember(member), nil)
+        case .setScore(_, let member, let score):
+            let resets = contents?.scores[member]?.resets(replicas).sortedByStart ?? []
+            return (.setScore(member, score.bitPattern, resets), nil)
+        case .addToScore(_, let member, let amount):
+            let cell = contents?.scores[member]
+            return (
+                .addToScore(member, increment(cell, amount.bitPattern)),
+                .setScore(key, member: member, (cell?.shown(replicas) ?? 0) + amount)
+            )
+        default: return nil
+        }
+    }
+
+    /// One's own sum on the value that is shown goes on, or a new one begins.
+    private func increment<Value>(_ cell: Cell<Value>?, _ amount: UInt64) -> Increment {
+        let shown = cell?.winner(replicas)?.dot ?? .none
+        let base = shown == .none ? nil : replicas.dot(shown)
+        if case .many(let parts)? = cell,
+            let sum = parts.sums.first(where: { $0.start.replica == 0 && $0.base == shown })
+        {
+            return Increment(start: sum.start.counter, base: base, amount: amount, before: sum.total)
+        }
+        return Increment(start: seen[0] + 1, base: base, amount: amount, before: 0)
+    }
+
+    /// Where the sum came out otherwise than the keyspace has it.
+    private mutating func correct(_ expected: Mutation) {
+        guard let key = expected.subject, let contents = entries[key]?.contents else { return }
+        switch expected {
+        case .setString(_, let value):
+            guard let shown = contents.string?.shown(replicas), shown != value else { return }
+            corrections.append(.setString(key, shown))
+        case .setField(_, let field, let value):
+            guard let shown = contents.hash[field]?.shown(replicas), shown != value else { return }
+            corrections.append(.setField(key, field: field, shown))
+        case .setScore(_, let member, let score):
+            guard let shown = contents.scores[member]?.shown(replicas), shown != score else { return }
+            corrections.append(.setScore(key, member: member, shown))
+        default: return
+        }
+    }
+
+    private mutating func commitRemoval(_ mutation: Mutation, _ draft: inout Draft) {
+        guard let key = mutation.subject, !isHidden(key), let action = removal(mutation, key) else { return }
+        let before = entries[key]?.kind
+        perform(Operation(key: key, action: action), &draft)
+        finishRemoval(key, before, &draft)
+    }
+
+    private func removal(_ mutation: Mutation, _ key: ByteString) -> Operation.Action? {
+        guard let contents = entries[key]?.contents else { return nil }
+        switch mutation {
+        case .removeField(_, let field):
+            return contents.hash[field].map { .removeField(field, $0.resets(replicas).sortedByStart) }
+        case .removeMember(_, let member):
+            return contents.members[member].map { _ in .removeMember(member) }
+        case .removeScored(_, let member):
+            return contents.scores[member].map { .removeScored(member, $0.resets(replicas).sortedByStart) }
+        case .removeElements(_, let index, let count):
+            let list = contents.list
+            guard index >= 0, count > 0, count <= list.count - index else { return nil }
+            return .removeElements((index..<index + count).map { list[$0].place.path(replicas) })
+        default: return nil
+        }
+    }
+
+    /// A key whose last element is removed is gone, and with it what another type's changes left hidden.
+    private mutating func finishRemoval(_ key: ByteString, _ before: ContentKind?, _ draft: inout Draft) {
+        guard let kind = entries[key]?.kind, kind != before else { return }
+        perform(Operation(key: key, action: .delete(resets(key) { $0.resets($1) })), &draft)
+    }
+
+    private mutating func commitList(_ mutation: Mutation, _ draft: inout Draft) {
+        guard let key = mutation.subject else { return }
+        let isFresh = prepare(key, &draft)
+        guard let action = listChange(mutation, key, draft.time) else { return }
+        perform(Operation(key: key, isFresh: isFresh, action: action), &draft)
+    }
+
+    private func listChange(
+        _ mutation: Mutation, _ key: ByteString, _ time: HybridTime
+    ) -> Operation.Action? {
+        let list = entries[key]?.contents.list ?? ListContent()
+        switch mutation {
+        case .insertElements(_, let index, let elements):
+            guard index >= 0, index <= list.count, !elements.isEmpty else { return nil }
+            let place = ListOrder(replicas: replicas).between(
+                index > 0 ? list[index - 1].place : nil, index < list.count ? list[index].place : nil,
+                LocalDot(0, seen[0] + 1), time)
+            return .insert(place.path(replicas), elements)
+        case .setElement(_, let index, let element):
+            guard index >= 0, index < list.count else { return nil }
+            return .setElement(list[index].place.path(replicas), element)
+        default: return nil
+        }
+    }
+}
+
+extension [Reset] {
+    /// By the first change of the sum: dictionaries gave them in no order.
+    var sortedByStart: [Reset] { count < 2 ? self : sorted { $0.start < $1.start } }
+}
+
+extension Mutation {
+    /// The key that it changes; nil: all.
+    fileprivate var subject: ByteString? {
+        switch self {
+        case .deleteAll: nil
+        case .delete(let key), .expire(let key), .setExpiry(let key, _), .setString(let key, _),
+            .addToString(let key, _), .setField(let key, _, _), .addToField(let key, _, _),
+            .removeField(let key, _), .addMember(let key, _), .removeMember(let key, _),
+            .setScore(let key, _, _), .addToScore(let key, _, _), .removeScored(let key, _),
+            .insertElements(let key, _, _), .setElement(let key, _, _), .removeElements(let key, _, _):
+            key
+        }
+    }
+}

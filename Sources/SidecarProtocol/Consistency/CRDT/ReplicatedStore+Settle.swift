@@ -1,0 +1,76 @@
+// What every replica knows can be forgotten: see `Unsettled`.
+
+extension ReplicatedStore {
+    /// Another replica says what it has seen.
+    ///
+    /// Its word counts once we have all of its own changes until then: what it removed later has observed it.
+    package mutating func observe(_ version: VersionVector, of replica: ReplicaID) {
+        guard let place = intern(replica), place != 0, seen[place] >= version[replica] else { return }
+        for entry in version.entries {
+            guard let other = replicas.place(of: entry.replica), seen[other] >= entry.counter else {
+                continue
+            }
+            raiseContext(of: place, other, to: entry.counter)
+        }
+        settle()
+    }
+
+    /// Forgets what can be, and lets go of logged deltas that every replica has.
+    package mutating func settle() {
+        for place in seen.indices { log.drop(of: place, upTo: stableCounter(of: place)) }
+        for _ in 0..<2 {
+            unsettled.close(seen)
+            guard !unsettled.closed.isEmpty, isStable(unsettled.bound) else { return }
+            for key in unsettled.takeClosed() where !unsettled.open.contains(key) { forget(key) }
+        }
+    }
+
+    /// The counter of a replica that every other is known to have seen.
+    private func stableCounter(of place: Int) -> UInt64 {
+        var least = seen[place]
+        for other in seen.indices.dropFirst() where isMember[other] {
+            least = min(least, place < contexts[other].count ? contexts[other][place] : 0)
+        }
+        return least
+    }
+
+    private func isStable(_ bound: [UInt64]) -> Bool {
+        for other in seen.indices.dropFirst() where isMember[other] {
+            for (place, counter) in bound.enumerated() where counter > 0 {
+                guard place < contexts[other].count, contexts[other][place] >= counter else { return false }
+            }
+        }
+        return true
+    }
+
+    private mutating func forget(_ key: ByteString) {
+        guard let place = entries.index(forKey: key), !entries.values[place].isPlain else { return }
+        entries.values[place].change { $0.forget() }
+        if entries.values[place].isEmpty { entries.remove(at: place) }
+    }
+}
+
+extension Entry.Contents {
+    fileprivate mutating func forget() {
+        string?.forget()
+        if string?.isEmpty ?? false { string = nil }
+        for field in hash.names where hash[field]?.hasHollow ?? false { hash.change(field) { $0.forget() } }
+        for member in scores.names where scores[member]?.hasHollow ?? false {
+            scores.change(member) { $0.forget() }
+        }
+        if kind == nil { expiry = nil }
+    }
+}
+
+extension Cell {
+    fileprivate var hasHollow: Bool {
+        if case .many(let parts) = self { return parts.sums.contains { $0.isHollow } }
+        return false
+    }
+
+    fileprivate mutating func forget() {
+        guard case .many(var parts) = self else { return }
+        parts.sums.removeAll { $0.isHollow }
+        self = Cell(parts)
+    }
+}

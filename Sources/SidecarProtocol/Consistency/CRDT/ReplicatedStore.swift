@@ -1,0 +1,161 @@
+// The replicated state under `consistency: eventual`.
+//
+// Theory of operation
+//
+//   Every replica numbers its own changes, and every other joins them in that order and after what they
+//   depend on. So one version vector says what a replica has seen, of the whole keyspace; a change that it
+//   covers and that is in no cell has been removed. There are no tombstones.
+//
+//   `commit` makes a delta of what the own workload's commands changed. `join` takes another replica's, at
+//   once or when what it depends on has come, and answers the mutations that bring the keyspace to what its
+//   users shall see now. Two stores whose vectors are equal are equal, and so are their state hashes.
+//
+//   For each replica the store also keeps what that replica had seen as it wrote last (its context): that is
+//   what its removals have observed, and the least of all of them is what nobody can be surprised by any
+//   more (stable), so that hollow sums and the expiries of keys that are gone can be forgotten.
+//
+//   Nothing here iterates over a dictionary where the order could show: hash seeds differ by process.
+
+package struct ReplicatedStore: Sendable {
+    var entries: [ByteString: Entry] = [:]
+    var replicas = ReplicaTable()
+    /// What is seen, by the replicas' places. One's own is the first.
+    var seen: [UInt64] = [0]
+    /// For each place what that replica had seen, as far as is known here.
+    var contexts: [[UInt64]] = [[]]
+    package var clock = HybridLogicalClock()
+    package internal(set) var log = DeltaLog()
+    var early = EarlyDeltas()
+    var unsettled = Unsettled()
+    /// Places of replicas of which more is seen than the own last delta says.
+    var news: [Int] = []
+    /// Keys that are hidden, and when the deletion isn't left to another replica any more; in order of time.
+    var hidden: [(due: WallTime, key: ByteString)] = []
+    var isMember: [Bool] = [true]
+    package internal(set) var statistics = Statistics()
+    /// What the keyspace has to apply after a commit, since it can't know better: a sum of fractions that
+    /// rounds otherwise here, or one that passed the ends of 64 bits.
+    package var corrections: [Mutation] = []
+    /// Deltas of others that were joined, encoded, in order, until they are taken for the durable log.
+    package var joined: [[UInt8]] = []
+    /// Defects on purpose, for the tests that must notice them.
+    package var mutant = Mutant.none
+
+    package enum Mutant: Sendable {
+        case none
+        /// A delta is joined without those that it depends on.
+        case ignoresDependencies
+        /// A removal takes away what it hasn't seen.
+        case removesUnseen
+        /// The vector of a reconciliation is taken over before its contents.
+        case advancesEarly
+        /// Duplicates are joined again.
+        case joinsTwice
+    }
+
+    package struct Statistics: Sendable {
+        package var commits: UInt64 = 0
+        package var joins: UInt64 = 0
+        package var duplicates: UInt64 = 0
+        package var waited: UInt64 = 0
+        package var refused: UInt64 = 0
+        package var reconciliations: UInt64 = 0
+    }
+
+    /// - Parameter replica: must never have been used since an unclean end; see `ReplicaID.epoch`.
+    package init(replica: ReplicaID) {
+        _ = replicas.intern(replica)
+    }
+
+    package var replica: ReplicaID { replicas.names[0] }
+
+    /// What is seen.
+    package var version: VersionVector {
+        var vector = VersionVector()
+        for (place, counter) in seen.enumerated() where counter > 0 {
+            vector[replicas.names[place]] = counter
+        }
+        return vector
+    }
+
+    package var keyCount: Int { entries.count }
+
+    /// The place of a replica, whether it was known or not. Nil: there is no room for one more.
+    mutating func intern(_ replica: ReplicaID) -> Int? {
+        guard let place = replicas.intern(replica) else { return nil }
+        while seen.count <= place {
+            seen.append(0)
+            contexts.append([])
+            isMember.append(true)
+        }
+        return place
+    }
+}
+
+extension ReplicatedStore {
+    /// Applies an operation whose turn it is.
+    ///
+    /// - Parameter mutations: gets what the keyspace must be told.
+    mutating func apply(_ change: Change, _ mutations: inout [Mutation]) {
+        if case .deleteAll = change.operation.action { return deleteAll(change, &mutations) }
+        let key = change.operation.key
+        guard let place = entries.index(forKey: key) else {
+            var entry = Entry()
+            entry.change { $0.apply(change, &mutations) }
+            if !entry.isEmpty { entries[key] = entry }
+            note(entry, key)
+            return
+        }
+        entries.values[place].change { $0.apply(change, &mutations) }
+        if entries.values[place].isEmpty {
+            entries.remove(at: place)
+        } else {
+            note(entries.values[place], key)
+        }
+    }
+
+    /// Remembers a key that has something to forget once everybody knows.
+    private mutating func note(_ entry: Entry, _ key: ByteString) {
+        guard !entry.isPlain, entry.contents.isUnsettled else { return }
+        unsettled.insert(key)
+    }
+
+    private mutating func deleteAll(_ change: Change, _ mutations: inout [Mutation]) {
+        var one = Operation(key: change.operation.key, action: .delete([]))
+        var fine: [Mutation] = []
+        for key in entries.keys.sorted() {
+            one.key = key
+            apply(
+                Change(
+                    operation: one, dot: change.dot, time: change.time, context: change.context,
+                    replicas: change.replicas), &fine)
+        }
+        guard change.reports else { return }
+        let isAllGone = !entries.values.contains { $0.kind != nil && !$0.isHidden }
+        mutations += isAllGone && !fine.isEmpty ? [.deleteAll] : fine
+    }
+}
+
+/// Keys that hold something which nobody is shown, in two generations: those of the first go once every
+/// replica has seen what we had seen when the generation was closed.
+struct Unsettled: Sendable {
+    private(set) var open: Set<ByteString> = []
+    private(set) var closed: [ByteString] = []
+    private(set) var bound: [UInt64] = []
+
+    mutating func insert(_ key: ByteString) { open.insert(key) }
+
+    var isEmpty: Bool { open.isEmpty && closed.isEmpty }
+
+    mutating func close(_ seen: [UInt64]) {
+        guard closed.isEmpty else { return }
+        closed = open.sorted()
+        open = []
+        bound = seen
+    }
+
+    mutating func takeClosed() -> [ByteString] {
+        defer { closed = [] }
+        return closed
+    }
+}

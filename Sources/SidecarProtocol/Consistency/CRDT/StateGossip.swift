@@ -1,0 +1,225 @@
+// How deltas reach the other replicas.
+//
+// Theory of operation
+//
+//   Replicas form a mesh of at most 16. Each pushes its own deltas to every peer as they are made, from its
+//   log, in order, with a bounded number of bytes unacknowledged; a peer that is slow is simply further
+//   behind in the log. Another's deltas are relayed only to a peer that lacks them for longer, or whose
+//   origin we can't see.
+//
+//   Once a second, and when they meet, two peers exchange what they have seen (a digest). What was lost on
+//   the way shows as a peer that hasn't come on since the digest before, and is sent again from there. What
+//   the log has lost is reconciled range by range.
+//
+//   The layer beneath may lose, double and reorder messages. Effects are to be done in order.
+
+package struct StateGossip: Sendable {
+    package enum Input: Sendable {
+        case peerUp(InstanceID)
+        case peerDown(InstanceID)
+        case message(from: InstanceID, [UInt8])
+        /// The store has committed one or more deltas.
+        case committed
+        /// `nextDeadline` has come.
+        case deadline
+    }
+
+    package enum Effect: Equatable, Sendable {
+        case send(InstanceID, [UInt8])
+        /// Another replica's delta has been joined: for the durable log, before `apply`.
+        case joined([UInt8])
+        /// The whole state of the store is to be made durable: it was reconciled.
+        case reconciled
+        case apply([Mutation])
+        /// A peer knows more of our changes: see `acknowledgements`.
+        case acknowledged
+        case refused(InstanceID, GossipRefusal)
+    }
+
+    package struct Statistics: Sendable {
+        package var messagesSent: UInt64 = 0
+        package var bytesSent: UInt64 = 0
+        package var messagesReceived: UInt64 = 0
+        package var retransmissions: UInt64 = 0
+        package var relayed: UInt64 = 0
+    }
+
+    package internal(set) var statistics = Statistics()
+    /// Sorted by id.
+    var peers: [Peer] = []
+    package internal(set) var nextDeadline: MonotonicTime?
+    var sessions: UInt64 = 0
+
+    package init() {}
+}
+
+package enum GossipRefusal: Error, Equatable, Sendable {
+    case malformed(CompactError)
+    case join(JoinError)
+    case unknownPeer
+    case tooManyPeers(maximum: Int)
+}
+
+extension StateGossip {
+    package mutating func handle(
+        _ input: Input, store: inout ReplicatedStore, at now: Now, effects: inout [Effect]
+    ) {
+        switch input {
+        case .peerUp(let id): peerUp(id, store, now, &effects)
+        case .peerDown(let id):
+            peers.removeAll { $0.id == id }
+            if peers.isEmpty { nextDeadline = nil }
+        case .message(let id, let bytes): receive(bytes, from: id, &store, now, &effects)
+        case .committed: for index in peers.indices { pump(index, store, &effects) }
+        case .deadline: tick(&store, now, &effects)
+        }
+    }
+
+    /// How many peers have a change of our own, and all before it.
+    package func acknowledgements(of counter: UInt64, store: ReplicatedStore) -> Int {
+        peers.count { $0.known[store.replica] >= counter }
+    }
+
+    private mutating func peerUp(
+        _ id: InstanceID, _ store: ReplicatedStore, _ now: Now, _ effects: inout [Effect]
+    ) {
+        peers.removeAll { $0.id == id }
+        guard peers.count < Limits.gossipPeersMaximum else {
+            effects.append(.refused(id, .tooManyPeers(maximum: Limits.gossipPeersMaximum)))
+            return
+        }
+        let place = peers.firstIndex { id.bytes.lexicographicallyPrecedes($0.id.bytes) } ?? peers.count
+        peers.insert(Peer(id: id), at: place)
+        send(.digest(store.replica, store.version, wantsAnswer: true), place, &effects)
+        if nextDeadline == nil { nextDeadline = now.monotonic + Limits.gossipInterval }
+    }
+
+    private mutating func tick(_ store: inout ReplicatedStore, _ now: Now, _ effects: inout [Effect]) {
+        guard let due = nextDeadline, now.monotonic >= due else { return }
+        nextDeadline = now.monotonic + Limits.gossipInterval
+        let digest = GossipMessage.digest(store.replica, store.version, wantsAnswer: false)
+        for index in peers.indices {
+            send(digest, index, &effects)
+        }
+        if store.deleteExpired(at: now) != nil {
+            for index in peers.indices { pump(index, store, &effects) }
+        }
+    }
+
+    mutating func send(_ message: GossipMessage, _ index: Int, _ effects: inout [Effect]) {
+        let bytes = message.encoded()
+        statistics.messagesSent += 1
+        statistics.bytesSent += UInt64(bytes.count)
+        effects.append(.send(peers[index].id, bytes))
+    }
+}
+
+// MARK: - Receiving
+
+extension StateGossip {
+    private mutating func receive(
+        _ bytes: [UInt8], from id: InstanceID, _ store: inout ReplicatedStore, _ now: Now,
+        _ effects: inout [Effect]
+    ) {
+        guard let index = peers.firstIndex(where: { $0.id == id }) else {
+            effects.append(.refused(id, .unknownPeer))
+            return
+        }
+        statistics.messagesReceived += 1
+        let message: GossipMessage
+        do { message = try GossipMessage(encoded: bytes) } catch {
+            effects.append(.refused(id, .malformed(error)))
+            return
+        }
+        switch message {
+        case .digest(let replica, let version, let wantsAnswer):
+            if wantsAnswer {
+                send(.digest(store.replica, store.version, wantsAnswer: false), index, &effects)
+            }
+            receiveDigest(replica, version, index, &store, &effects)
+        case .deltas(let deltas): receiveDeltas(deltas, index, &store, now, &effects)
+        case .part(let part): receivePart(part, index, &store, now, &effects)
+        case .acknowledgement(let version, let progress):
+            receiveAcknowledgement(version, progress, index, store, &effects)
+        case .truncated: break
+        }
+    }
+
+    private mutating func receiveDigest(
+        _ replica: ReplicaID, _ version: VersionVector, _ index: Int, _ store: inout ReplicatedStore,
+        _ effects: inout [Effect]
+    ) {
+        peers[index].replica = replica
+        store.observe(version, of: replica)
+        let direct = peers.compactMap(\.replica)
+        let own = store.replica
+        statistics.retransmissions += peers[index].receiveDigest(version)
+        for entry in store.version.entries where entry.replica != own && entry.replica != replica {
+            let lacks = peers[index].known[entry.replica] < entry.counter
+            if lacks, peers[index].stalls(entry.replica) || !direct.contains(entry.replica) {
+                peers[index].relay(entry.replica)
+            }
+        }
+        peers[index].lastDigest = version
+        effects.append(.acknowledged)
+        pump(index, store, &effects)
+    }
+
+    private mutating func receiveAcknowledgement(
+        _ version: VersionVector, _ progress: GossipMessage.PartProgress?, _ index: Int,
+        _ store: ReplicatedStore, _ effects: inout [Effect]
+    ) {
+        peers[index].acknowledge(version, progress)
+        if version[store.replica] > 0 { effects.append(.acknowledged) }
+        pump(index, store, &effects)
+    }
+
+    private mutating func receiveDeltas(
+        _ deltas: [[UInt8]], _ index: Int, _ store: inout ReplicatedStore, _ now: Now,
+        _ effects: inout [Effect]
+    ) {
+        var mutations: [Mutation] = []
+        var origins = VersionVector()
+        for bytes in deltas {
+            let delta: Delta
+            do throws(CompactError) { delta = try Delta(encoded: bytes) } catch {
+                effects.append(.refused(peers[index].id, .malformed(error)))
+                break
+            }
+            peers[index].note(delta.origin, delta.to)
+            do throws(JoinError) { mutations += try store.join(delta, at: now) } catch {
+                effects.append(.refused(peers[index].id, .join(error)))
+            }
+            origins[delta.origin] = max(store.version[delta.origin], 1)
+        }
+        finishJoin(mutations, &store, &effects)
+        var seen = VersionVector()
+        for entry in origins.entries { seen[entry.replica] = store.version[entry.replica] }
+        send(.acknowledgement(seen, nil), index, &effects)
+    }
+
+    mutating func finishJoin(
+        _ mutations: [Mutation], _ store: inout ReplicatedStore, _ effects: inout [Effect]
+    ) {
+        for bytes in store.joined { effects.append(.joined(bytes)) }
+        store.joined = []
+        if !mutations.isEmpty { effects.append(.apply(mutations)) }
+    }
+
+    private mutating func receivePart(
+        _ part: GossipMessage.Part, _ index: Int, _ store: inout ReplicatedStore, _ now: Now,
+        _ effects: inout [Effect]
+    ) {
+        guard part.from > store.version[part.origin] else {
+            var seen = VersionVector()
+            seen[part.origin] = store.version[part.origin]
+            return send(.acknowledgement(seen, nil), index, &effects)
+        }
+        if let whole = peers[index].assembly.add(part) {
+            return receiveDeltas([whole], index, &store, now, &effects)
+        }
+        let progress = GossipMessage.PartProgress(
+            origin: part.origin, from: part.from, offset: UInt64(peers[index].assembly.bytes.count))
+        send(.acknowledgement(VersionVector(), progress), index, &effects)
+    }
+}
