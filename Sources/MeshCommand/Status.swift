@@ -68,6 +68,7 @@ struct Status: Verb {
             report["decision_epoch"].integer.map { "decision epoch \($0)" },
         ]
         facts.add(["policy", epochs.compactMap { $0 }.joined(separator: ", ")])
+        if let state = instance.policyState { facts.add(["", state]) }
         facts.add(["folder", instance.folder])
         // Facts have no titles: what remains of their line is its end.
         return facts.text + calls(report["calls"].list) + peers(report["peers"].list)
@@ -109,6 +110,28 @@ extension Instance {
         case .failure(.silent): "silent"
         case .failure: "broken"
         }
+    }
+
+    /// What is unusual about the policy that it decides by, or its mode; nil before the first policy.
+    var policyState: String? {
+        let policy = report["policy"]
+        guard let mode = policy["mode"].text else {
+            return policy["behind"].bool == true
+                ? "closed: the policy that its certificate names is missing" : nil
+        }
+        var parts = [mode, "\(policy["rules"].integer ?? 0) rules"]
+        if policy["conflict"].bool == true {
+            parts.append("two policies of this epoch: the stricter verdict holds")
+        }
+        if policy["behind"].bool == true {
+            parts.append("closed: a newer one that its certificate names is missing")
+        }
+        if policy["revoked"].bool == true { parts.append("its own certificate is revoked") }
+        if policy["freshness"].bool == true {
+            let left = policy["fresh_for_ms"].integer ?? 0
+            parts.append(left > 0 ? "fresh for \(left / 1000) s" : "closed: no fresh beacon")
+        }
+        return parts.joined(separator: ", ")
     }
 
     /// Seconds until the certificate ends; negative once it has.

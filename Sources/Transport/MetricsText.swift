@@ -1,6 +1,6 @@
 // Prometheus' text format (version 0.0.4), as `promtool check metrics` accepts it.
 
-package enum MetricKind: String, Sendable { case counter, gauge }
+package enum MetricKind: String, Sendable { case counter, gauge, histogram }
 
 /// Writes metric families one after the other; each family's samples stand together, as the format
 /// demands.
@@ -46,8 +46,21 @@ package struct MetricFamily: Sendable {
         append(labels, "\(value)")
     }
 
-    private mutating func append(_ labels: [(String, String)], _ value: String) {
-        text += name
+    /// One histogram.
+    ///
+    /// - Parameter buckets: upper bounds, `+Inf` the last, and how many are at most that.
+    package mutating func histogram(
+        _ labels: [(String, String)], buckets: [(bound: String, count: UInt64)], sum: Double
+    ) {
+        for bucket in buckets {
+            append(labels + [("le", bucket.bound)], String(bucket.count), suffix: "_bucket")
+        }
+        append(labels, "\(sum)", suffix: "_sum")
+        append(labels, String(buckets.last?.count ?? 0), suffix: "_count")
+    }
+
+    private mutating func append(_ labels: [(String, String)], _ value: String, suffix: String = "") {
+        text += name + suffix
         if !labels.isEmpty {
             text += "{"
             text += labels.map { "\($0)=\"\(MetricFamily.escape($1))\"" }.joined(separator: ",")

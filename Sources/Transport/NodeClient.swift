@@ -13,6 +13,8 @@ package final class NodeClient {
         /// With its leaf and issuer certificates, unverified.
         case announcement([UInt8], certificates: [[UInt8]])
         case tombstone([UInt8])
+        /// About the signed policy.
+        case policy(PolicyMessage)
         /// The node hasn't taken the last message, and says why.
         case refused(String)
         case disconnected(String)
@@ -64,6 +66,8 @@ package final class NodeClient {
 
     package func unsubscribe(_ topic: TopicID) { send(.unsubscribe(topic)) }
 
+    package func tell(_ message: PolicyMessage) { send(.policy(message)) }
+
     @discardableResult
     private func send(_ message: ClientMessage) -> Bool { socket.send(message.encoded()) }
 
@@ -90,7 +94,8 @@ package final class NodeClient {
         case .certificate(let leaf, let issuer): received(leaf: leaf, issuer: issuer)
         case .tombstone(let bytes): report(.tombstone(bytes))
         case .refused(let reason): report(.refused(reason))
-        case .status, .policy, .unknown: break
+        case .policy(let message): report(.policy(message))
+        case .status, .unknown: break
         }
     }
 

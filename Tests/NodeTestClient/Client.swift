@@ -32,6 +32,7 @@ final class Client {
                 let life = leaf.notAfter.seconds - leaf.notBefore.seconds
                 self.say(
                     "certificate \(issued.bundle.trustDomain) \(life) \(leaf.topics.joined(separator: ","))")
+                self.say("head \(issued.policyHead)")
                 self.connect()
             }
         }
@@ -70,6 +71,8 @@ final class Client {
         case .tombstone(let bytes):
             let tombstone = try! Tombstone(canonical: bytes)
             say("tombstone \(tombstone.instance) \(tombstone.incarnation)")
+        case .policy(.head(let head)): say("policy \(head)")
+        case .policy: break
         case .refused(let reason): say("refused \(reason)")
         case .disconnected: say("disconnected")
         }

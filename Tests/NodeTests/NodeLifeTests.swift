@@ -181,10 +181,4 @@ struct NodeLifeTests {
         #expect(process.wait() == 125)
         #expect(process.complaint().contains("usage: mesh-node"))
     }
-
-    private func children(of process: Int32) -> [Int32] {
-        let path = "/proc/\(process)/task/\(process)/children"
-        let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
-        return text.split(separator: " ").compactMap { Int32($0) }
-    }
 }

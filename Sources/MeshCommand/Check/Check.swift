@@ -19,6 +19,7 @@ struct Check: Verb {
         findings += UserChecks.findings()
         findings += PlaceChecks.findings(paths)
         findings += InstanceChecks.findings(paths)
+        findings += PolicyChecks.findings(paths)
         let exitCode: Int32 = findings.contains { $0.state == .bad } ? 1 : 0
         if options.json {
             let list = JSON.list(findings.map(\.json))

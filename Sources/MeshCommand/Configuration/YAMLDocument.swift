@@ -60,11 +60,15 @@ final class YAMLValue {
 
 enum YAMLDocument {
     /// The root of the one document in `bytes`.
-    static func read(_ bytes: [UInt8]) throws(ConfigurationProblem) -> YAMLValue {
-        guard bytes.count <= Limits.configurationBytesMaximum else {
+    ///
+    /// - Parameter beginning: the schema that its first line states.
+    static func read(
+        _ bytes: [UInt8], atMost maximum: Int = Limits.configurationBytesMaximum,
+        beginning: String = "mesh: 1"
+    ) throws(ConfigurationProblem) -> YAMLValue {
+        guard bytes.count <= maximum else {
             throw ConfigurationProblem(
-                line: 1, "the file has \(bytes.count) bytes",
-                fix: "keep it within \(Limits.configurationBytesMaximum)")
+                line: 1, "the file has \(bytes.count) bytes", fix: "keep it within \(maximum)")
         }
         let text = try validText(bytes)
         try refuseBombs(bytes)
@@ -73,7 +77,8 @@ enum YAMLDocument {
             let parser = try Parser(yaml: text, resolver: .basic, encoding: .utf8)
             return try withExtendedLifetime(parser) {
                 guard let root = try parser.singleRoot() else {
-                    throw ConfigurationProblem(line: 1, "the file is empty", fix: "begin with \"mesh: 1\"")
+                    throw ConfigurationProblem(
+                        line: 1, "the file is empty", fix: "begin with \"\(beginning)\"")
                 }
                 return try value(root, within: 1, depth: 0)
             }

@@ -24,6 +24,7 @@ struct Explanation {
     private(set) var findings: [Finding] = []
     /// Ends of which nothing is known, and why.
     private(set) var unknown: [String] = []
+    private var notes: [String] = []
 
     /// Of a flow inside the mesh. An end without instances isn't running, or can't be asked from here.
     init(
@@ -68,6 +69,18 @@ struct Explanation {
     /// Instances that run beside those that told, and say nothing.
     mutating func add(silent: [String]) { unknown += silent }
 
+    /// What the policy says by the names alone, where one of the ends isn't here to say more.
+    mutating func add(
+        _ policy: CompiledPolicy, from caller: WorkloadName, to callee: WorkloadName, _ port: ServicePort
+    ) {
+        let question = PolicyQuestion(from: PolicySubject(caller), to: PolicySubject(callee), port: port)
+        let verdict = policy.verdict(question, at: PolicyTime(KeyFiles.now()))
+        guard let rule = verdict.rule else { return }
+        let word = verdict.isAllowed ? "allows it by" : "denies it:"
+        let audit = policy.document.mode == .audit ? " (audit: it denies nobody)" : ""
+        notes.append("the policy, by the names alone, \(word) \(rule)\(audit)")
+    }
+
     /// Denied where any instance denies: a flow may meet that one.
     var verdict: Verdict {
         if findings.contains(where: { !$0.decision.isAllowed }) { return .denied }
@@ -106,6 +119,7 @@ struct Explanation {
         for name in unknown {
             lines.append("  \(name) isn't running here, or isn't yours to ask: its end is not known")
         }
+        lines += notes.map { "  \($0)" }
         if case .outside(let host, _) = destination, verdict == .denied,
             NetworkLiteral.isAddress(host)
         {
@@ -135,7 +149,7 @@ struct Explanation {
             "from": .text(caller), "to": .text(to), "port": .number(Int(port.port)),
             "protocol": .text(port.protocol.description), "outside": .bool(isOutside),
             "verdict": .text(verdict.rawValue), "ends": .list(ends),
-            "unknown": .list(unknown.map(JSON.text)),
+            "unknown": .list(unknown.map(JSON.text)), "notes": .list(notes.map(JSON.text)),
         ])
     }
 }

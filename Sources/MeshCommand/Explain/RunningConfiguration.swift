@@ -48,7 +48,11 @@ extension Rehearsal.End {
     /// - Parameters:
     ///   - configuration: the answer to `GET /config`.
     ///   - status: the answer to `GET /status`.
-    init?(configuration: JSON, status: JSON) {
+    ///   - subject: what its certificate says, where that is known.
+    ///   - policy: the one that this host holds; left out where the sidecar states another head.
+    init?(
+        configuration: JSON, status: JSON, subject: PolicySubject? = nil, policy: CompiledPolicy? = nil
+    ) {
         guard let told = WorkloadConfiguration(told: configuration) else { return nil }
         let head = status["policy_head"]
         let standing: (notAfter: WallTime, head: PolicyHead)?
@@ -61,6 +65,8 @@ extension Rehearsal.End {
         } else {
             standing = nil
         }
-        self.init(configuration: told, standing: standing)
+        self.init(
+            configuration: told, standing: standing, subject: subject,
+            policy: policy?.head == standing?.head ? policy : nil)
     }
 }

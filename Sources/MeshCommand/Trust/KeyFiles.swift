@@ -64,6 +64,13 @@ enum KeyFiles {
         try random().withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) >> 1 } + 1
     }
 
+    /// To the millisecond.
+    static func exactNow() -> WallTime {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return WallTime(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+
     static func now() -> WallTime {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

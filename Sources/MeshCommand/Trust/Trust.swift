@@ -5,6 +5,6 @@ struct Trust: ParsableCommand {
         abstract: "See the trust domain of this host, make one, and join one.",
         subcommands: [
             TrustShow.self, TrustInit.self, TrustRequestVerb.self, TrustSign.self, TrustInstall.self,
-            TrustRotate.self,
+            TrustRotate.self, TrustPolicyKey.self,
         ])
 }

@@ -5,13 +5,14 @@ struct TrustSign: Verb {
     static let configuration = CommandConfiguration(
         commandName: "sign", abstract: "Sign a host's request with the domain's root.",
         discussion: """
-            Run it where the root's folder is, after comparing the key that the host printed.
+            Run it where the root's folder is, after comparing the key that the host printed. Takes the
+            request of a policy key (mesh trust policy-key), too.
             Exit codes: 0 signed; 1 the request isn't one, or the root can't be used.
             """)
 
     @Argument(help: "The request.") var request: String
     @Option(name: .customLong("root"), help: "The root's folder.") var folder: String
-    @Option(help: "How long the issuer is valid, in days.") var days: UInt64 = 90
+    @Option(help: "How long the certificate is valid, in days.") var days: UInt64 = 90
     @Option(
         name: .customLong("name"),
         help: "Workloads that the host may issue for: namespace/name, with * for a part. May be repeated.")
@@ -32,6 +33,7 @@ struct TrustSign: Verb {
                 "\(root.rootKeyFile) isn't a root of \(root.bundleFile)", fix: "restore the folder")
         }
         let bytes = try FileContent.read(request, atMost: Limits.certificateBytesMaximum + 1)
+        if let wish = try? PolicyKeyRequest(canonical: bytes) { return try sign(wish, bundle, key) }
         let wish: TrustRequest
         do { wish = try TrustRequest(canonical: bytes) } catch {
             throw Complaint(
@@ -65,6 +67,27 @@ struct TrustSign: Verb {
             text: """
                 \(out) lets host \(wish.host) (key \(wish.issuerKey.keyID.hex)) issue for \(patterns), \(days) days
                 On that host: mesh trust install \(out)
+
+                """)
+    }
+
+    private func sign(
+        _ wish: PolicyKeyRequest, _ bundle: TrustBundle, _ root: SigningKeyPair
+    ) throws -> Answer {
+        guard wish.domain == bundle.id else {
+            throw Complaint(
+                "\(request) asks for the domain \(wish.domain), and this root's is \(bundle.id)",
+                fix: "name that domain's folder by --root")
+        }
+        let certificate = try PolicyKey.certify(wish.key, of: bundle, by: root, days: days)
+        try KeyFiles.create(out, certificate.encoded)
+        let keyID = wish.key.keyID.hex
+        return Answer(
+            text: json
+                ? "\(JSON.object(["grant": .text(out), "key_id": .text(keyID)]))\n"
+                : """
+                \(out) lets the key \(keyID) sign policies of \(bundle.trustDomain), \(days) days
+                On its host: mesh trust policy-key --install \(out)
 
                 """)
     }

@@ -102,6 +102,11 @@ enum OwnFiles {
         guard !isDurable || fsync(file) == 0 else { throw FileError(path, call: "fsync") }
     }
 
+    /// Removes a file; one that isn't there is fine.
+    static func remove(_ path: String) throws(FileError) {
+        guard unlink(path) == 0 || errno == ENOENT else { throw FileError(path, call: "unlink") }
+    }
+
     /// Waits until a rename or a new file of the folder is on the disk.
     static func synchronize(folder path: String) throws(FileError) {
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -31,13 +31,14 @@ enum DomainFiles {
     }
 
     static func stamp(_ paths: MeshPaths) -> [Stamp] {
-        [paths.trustBundleFile, paths.discoveryKeyFile, paths.issuerCertificateFile].map { path in
-            var status = Glibc.stat()
-            guard lstat(path, &status) == 0 else { return Stamp(inode: 0, seconds: 0, nanoseconds: 0) }
-            return Stamp(
-                inode: status.st_ino, seconds: status.st_mtim.tv_sec,
-                nanoseconds: status.st_mtim.tv_nsec)
-        }
+        [paths.trustBundleFile, paths.discoveryKeyFile, paths.issuerCertificateFile].map(stamp)
+    }
+
+    static func stamp(_ path: String) -> Stamp {
+        var status = Glibc.stat()
+        guard lstat(path, &status) == 0 else { return Stamp(inode: 0, seconds: 0, nanoseconds: 0) }
+        return Stamp(
+            inode: status.st_ino, seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
     }
 
     /// The domain as a node needs it; nil where there is none yet.

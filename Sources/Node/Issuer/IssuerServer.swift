@@ -17,6 +17,7 @@ final class IssuerServer: ServerConnectionDelegate {
     private let eventLoop: any EventLoop
     private var source: DomainSource
     private var policy: IssuerPolicy
+    private var head: IssuedPolicyHead
     private var socket: ServerSocket?
     /// Who has asked and lives: one watch a process, however often it asks.
     private var processes: [ProcessWatch.Token: Asker] = [:]
@@ -30,6 +31,7 @@ final class IssuerServer: ServerConnectionDelegate {
         self.watch = watch
         self.eventLoop = eventLoop
         file = RightsFile(path: source.paths.issuerRightsFile)
+        head = IssuedPolicyHead(paths: source.paths)
         policy = IssuerPolicy(
             ownUserID: geteuid(), isSystem: source.isSystem, leafLifetime: IssuerServer.leafLifetime)
     }
@@ -76,7 +78,11 @@ final class IssuerServer: ServerConnectionDelegate {
         do { request = try IssuerRequest(canonical: frame) } catch { return .refused("\(error)") }
         let now = Now.current()
         let domain: IssuerDomain
-        do { domain = try source.current(at: now) } catch { return .refused("\(error)") }
+        do {
+            domain = try source.current(at: now)
+            policy.policyHead = try head.current(of: domain, at: now)
+        } catch { return .refused("\(error)") }
+        if let refusal = head.refusal(of: request) { return .refused(refusal) }
         guard let process = process(of: connection) else {
             return .refused("process \(connection.peer.processID) has ended")
         }

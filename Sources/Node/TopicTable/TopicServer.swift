@@ -31,6 +31,7 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
     private var askingForReload: [TopicTable.Client] = []
     private var waitingForReload: [TopicTable.Client] = []
     private var trustStamp: [DomainFiles.Stamp] = []
+    private var isRestoringPolicy = false
     private var deadline: (time: MonotonicTime, timer: Scheduled<Void>)?
     private var idleTimer: Scheduled<Void>?
 
@@ -143,7 +144,7 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
         case .register, .renew:
             refreshTrust()
             watchProcess(of: connection, client)
-        case .subscribe: refreshTrust()
+        case .subscribe, .policy: refreshTrust()
         default: break
         }
         handle(.message(client, message))
@@ -201,7 +202,7 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
             connections[client]?.send(NodeMessage.status(status).encoded())
         case .send(let client, let message): connections[client]?.send(message.encoded())
         case .persist(let bytes): persist(bytes)
-        case .persistPolicy: break
+        case .persistPolicy(let bytes): persist(policy: bytes)
         case .instanceCame(let instance, let path, let launcher):
             instanceCame(instance, path, launcher: launcher)
         case .instanceLeft(let instance, _):
@@ -245,7 +246,12 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
             let isFirst = !table.hasTrust
             trustStamp = stamp
             handle(.trust(published.bundle, published.discoveryKey))
-            if isFirst { restore() } else { neighbours?.restart() }
+            if isFirst {
+                restore()
+                restorePolicy()
+            } else {
+                neighbours?.restart()
+            }
         } catch {
             logger.error("\(error)")
         }
@@ -261,6 +267,28 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
         } catch {
             // Its loss revives at most what a time to live will end.
             logger.error("\(folder.paths.nodeMemoryFile) is left out: \(error)")
+        }
+    }
+
+    private func restorePolicy() {
+        isRestoringPolicy = true
+        defer { isRestoringPolicy = false }
+        do {
+            for bytes in try PolicyFiles.read(folder.paths) { handle(.savedPolicy(bytes)) }
+        } catch {
+            // Sidecars whose certificates name it let nothing pass; a neighbour may tell of it again.
+            logger.error("\(error)")
+        }
+    }
+
+    private func persist(policy bytes: [UInt8]) {
+        // As it was read, it is there.
+        if isRestoringPolicy { return }
+        do {
+            try PolicyFiles.keep(
+                bytes, isRival: bytes == table.rivalPolicy?.encoded, folder.paths)
+        } catch {
+            logger.error("the policy isn't kept: \(error)")
         }
     }
 

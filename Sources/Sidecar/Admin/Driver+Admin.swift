@@ -20,18 +20,19 @@ extension Driver {
         case (.get, "/status"): return statusAnswer()
         case (.get, "/identity"): return identityAnswer()
         case (.post, "/renew"): return renewAnswer()
+        case (.get, "/certificates"): return certificatesAnswer()
         case (.post, "/reload"): return reload(request.body)
         case (.post, "/shutdown"): return shutDown()
         case (.get, "/reload"), (.get, "/shutdown"), (.get, "/renew"):
             return .text(405, "\(request.path) takes POST")
         case (.post, "/live"), (.post, "/ready"), (.post, "/metrics"), (.post, "/flows"),
-            (.post, "/config"), (.post, "/status"), (.post, "/identity"):
+            (.post, "/config"), (.post, "/status"), (.post, "/identity"), (.post, "/certificates"):
             return .text(405, "\(request.path) takes GET")
         default:
             return .text(
                 404,
                 "\(request.path) isn't here; there are GET /live /ready /metrics /flows /config /status "
-                    + "/identity and POST /reload /renew /shutdown")
+                    + "/identity /certificates and POST /reload /renew /shutdown")
         }
     }
 

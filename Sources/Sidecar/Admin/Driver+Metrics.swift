@@ -83,9 +83,7 @@ extension Driver {
         text.single(
             "mesh_decision_epoch", .gauge, "Raised whenever a decision may change.",
             node.decisionEpoch.number)
-        text.single(
-            "mesh_policy_epoch", .gauge, "Epoch of the newest signed policy.",
-            credentials?.current.policyHead.epoch ?? 0)
+        writePolicyMetrics(to: &text)
         writeIdentity(to: &text)
         if let certificate = credentials?.current.certificate {
             text.single(

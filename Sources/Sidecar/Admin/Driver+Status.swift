@@ -12,7 +12,8 @@ extension Driver {
         return .json { json in
             writeSelf(to: &json, credential)
             json.member("certificate") { writeCertificate(to: &$0, credential) }
-            json.member("policy_head") { head in credential?.policyHead.write(to: &head) }
+            json.member("policy_head") { head in status.policy?.head.write(to: &head) }
+            json.member("policy") { writePolicy(status.policy, to: &$0) }
             json.member("decision_epoch", node.decisionEpoch.number)
             json.member("serves", strings: node.configuration.serves.map(\.description))
             json.member("peers", array: status.peers) { writer, peer in

@@ -17,7 +17,8 @@ extension Driver {
         case .unsubscribe(let topic): topics.unsubscribe(topic)
         case .renewCredential: requestCredential()
         case .persistAddresses(let bytes): persist(bytes)
-        case .persistPolicy, .tellNode: break
+        case .persistPolicy(let bytes): keep(policy: bytes)
+        case .tellNode(let message): topics.tell(message)
         case .answer(let query, let answer): reply(query, answer)
         case .listen(let address, let port): listen(address, port)
         case .unlisten(let address, let port): unlisten(address, port)
@@ -27,12 +28,15 @@ extension Driver {
         case .openStream(let flow, let link, let open, let permit): openStream(flow, link, open, permit)
         case .deliver(let flow, let source, let localSource, let port, let permit):
             deliver(flow, from: source, or: localSource, to: port, permit)
-        case .cut(let flow, let reason): cut(flow, reason)
+        case .cut(let flow, let reason):
+            cut(flow, reason)
+            note(cut: reason)
         case .allowEgress(let endpoint, let until): allowEgress(endpoint, until)
         case .revokeEgress(let endpoint): revokeEgress(endpoint)
         case .probe(let port): probe(port)
         case .replicaUp, .replicaDown, .replicated: break
         case .record(let record):
+            note(record)
             metrics.count(record)
             records.append(record)
         case .log(let level, let text): logger.log(level: Logger.Level(level), "\(text)")

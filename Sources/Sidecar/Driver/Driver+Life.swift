@@ -20,6 +20,7 @@ extension Driver {
         } catch {
             return fail("\(error)")
         }
+        readPolicy()
         feed(.listening(peerListener?.endpoints ?? []))
         topics.start()
     }
@@ -32,6 +33,7 @@ extension Driver {
         case .announcement(let bytes, let certificates):
             feed(.announcement(bytes, certificates: certificates))
         case .tombstone(let bytes): feed(.tombstone(bytes))
+        case .policy(let message): feed(.nodePolicy(message))
         case .refused(let why): logger.warning("mesh-node: \(why)")
         case .disconnected(let why):
             isNodeConnected = false

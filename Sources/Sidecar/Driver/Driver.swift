@@ -98,6 +98,12 @@ final class Driver {
     var isTrimScheduled = false
     var metrics = FlowMetrics()
     var counters = SidecarCounters()
+    var cutLatencies = CutLatencies()
+    /// Of the policy in force; nil while it is the first that this sidecar has known.
+    var policyChange: PolicyChange?
+    var isPolicyChanging = false
+    /// When what is being handled came, or was due: cuts are measured from then.
+    var handledSince = MonotonicTime(nanoseconds: 0)
 
     enum Stage { case starting, ready, stopping }
 
@@ -142,13 +148,24 @@ final class Driver {
                 opening = (flow, link, stream)
             }
             effects.removeAll(keepingCapacity: true)
-            node.handle(input, at: Now.current(), effects: &effects)
-            for effect in effects { perform(effect) }
+            handle(input, &effects)
             opening = nil
         }
         inputs.removeAll(keepingCapacity: inputs.capacity <= 64)
         isHandling = false
         armTimer()
+    }
+
+    private func handle(_ input: MeshInput, _ effects: inout [MeshEffect]) {
+        let before = mayChangePolicy(input) ? node.signedPolicy?.head : nil
+        handledSince = cause(of: input)
+        node.handle(input, at: Now.current(), effects: &effects)
+        if mayChangePolicy(input), let head = node.signedPolicy?.head, head != before {
+            policyChange = PolicyChange(head: head)
+            isPolicyChanging = true
+        }
+        for effect in effects { perform(effect) }
+        isPolicyChanging = false
     }
 
     /// A timer that is due earlier than needed stays: it finds nothing to do and sets itself anew.

@@ -10,6 +10,7 @@ package struct SignedBytes: Hashable, Sendable {
         case tombstone = "mesh/1 tombstone"
         case certificateRequest = "mesh/1 certificate request"
         case trustRequest = "mesh/1 trust request"
+        case policyKeyRequest = "mesh/1 policy key request"
         case policy = "mesh/1 policy"
         case beacon = "mesh/1 beacon"
     }

@@ -90,6 +90,16 @@ package struct MeshPaths: Hashable, Sendable {
     package var issuerCertificateFile: String { issuerFolder + "/issuer.cert" }
     /// The key of a `mesh trust request` that waits for its grant.
     package var requestedKeyFile: String { state + "/requested.key" }
+    package var policyFolder: String { state + "/policy" }
+    /// The signed policy that this host's node holds.
+    package var policyFile: String { policyFolder + "/current" }
+    /// Another of the same epoch, as long as the two stand against each other.
+    package var rivalPolicyFile: String { policyFolder + "/rival" }
+    /// Signs policies: where an operator keeps the key on this host, and its certificate by the root.
+    package var policyKeyFile: String { policyFolder + "/policy.key" }
+    package var policyCertificateFile: String { policyFolder + "/policy.cert" }
+    /// The newest policy head that this host's issuer has seen; it never goes back.
+    package var issuerPolicyHeadFile: String { issuerFolder + "/policy.head" }
     package var nodeLog: String { state + "/node.log" }
     package var tombstonesFolder: String { state + "/node" }
     /// What a node leaves for the next one: incarnations and tombstones.
@@ -114,6 +124,7 @@ extension MeshPaths {
     /// `LaunchFlags`, where the launch had any.
     package static let flagsName = "flags"
     package static let addressesName = "addresses"
+    package static let policyName = "policy"
     package static let sidecarLogName = "sidecar.log"
     package static let stackLogName = "stack.log"
 }
