@@ -66,6 +66,15 @@ package struct SimulatedDomain {
         (rootKey, nextRootKey) = (key, nil)
     }
 
+    /// A policy, signed with a key that the root certifies.
+    package func sign(_ document: PolicyDocument, at now: WallTime) -> SignedPolicy {
+        let key = SigningKeyPair(seed: [UInt8](repeating: 0x77, count: 32))
+        let certificate = CertificateContents(
+            kind: .policy, trustDomain: bundle.trustDomain, subject: nil, signingKey: key.publicKey,
+            notBefore: now - .seconds(60), notAfter: now + .seconds(86_400), serial: 9)
+        return try! document.sealed(by: key, certificate: try! certificate.signed(by: rootKey))
+    }
+
     /// A fresh key and a leaf that names it.
     package mutating func credential(
         for workload: WorkloadName, instance: InstanceID, lifetime: MonotonicTime.Span,

@@ -27,6 +27,9 @@ package final class World {
     /// Pairs of sidecars whose frames don't arrive.
     package var partitioned: Set<Set<Int>> = []
 
+    /// Callers whom a policy denies everything, by its epoch.
+    package private(set) var denied: [UInt64: Set<WorkloadName>] = [:]
+
     /// Certificates that were given out.
     package private(set) var renewalCount = 0
     /// While nobody answers, certificates aren't renewed.
@@ -131,6 +134,21 @@ package final class World {
         var effects: [MeshEffect] = []
         sidecars[index].node.handle(input, at: now, effects: &effects)
         for effect in effects { carryOut(effect, of: index) }
+    }
+
+    /// Signs a policy that denies these callers everything, and hands it to one sidecar.
+    package func publish(epoch: UInt64, denying callers: Set<WorkloadName>, at index: Int) {
+        denied[epoch] = callers
+        var document = PolicyDocument(
+            trustDomain: domain.bundle.id, epoch: epoch, issuedAt: now.wall, mode: .enforce,
+            unmatched: .configs)
+        let anyone = PolicyRule.Party.anyone
+        document.rules = callers.sorted().map { caller in
+            let pattern = IdentityPattern(
+                namespace: .exactly(caller.namespace), name: .exactly(caller.name))
+            return PolicyRule(.deny, name: caller.name, from: PolicyRule.Party([pattern]), to: anyone)
+        }
+        hand(.policy(domain.sign(document, at: now.wall).encoded), to: index)
     }
 
     func delay() -> MonotonicTime.Span { network.delay(&random) }
@@ -423,6 +441,11 @@ extension World {
                     $0.from.matches(other) && ($0.ports.isEmpty || $0.ports.contains(flow.port.port))
                 }
         if !isAllowed { violations.append("a byte moved at \(own.workload) that its configuration denies") }
+        let caller = flow.isCaller ? own.workload : other
+        let epoch = sidecars[index].node.policyEpoch
+        if denied[epoch]?.contains(caller) == true {
+            violations.append("a byte moved at \(own.workload) that policy \(epoch) denies")
+        }
         if let end = sidecars[index].credential?.certificate.notAfter, now.wall >= end {
             violations.append("a byte moved at \(own.workload) after its certificate's end")
         }

@@ -129,9 +129,7 @@ extension ClientMessage {
         case 7: self = .stop
         case 8: self = .status
         case 9: self = .reload
-        case 10:
-            let message = try PolicyMessage(try fields.item(0, "policy message"))
-            self = message.map { .policy($0) } ?? .unknown(kind: kind)
+        case 10: self = .policy(try PolicyMessage(try fields.item(0, "policy message")))
         default: self = .unknown(kind: kind)
         }
     }
@@ -208,9 +206,7 @@ extension NodeMessage {
                     neighbours: try fields.unsigned(6, "neighbours"),
                     configurationProblem: try fields.text(
                         7, "configuration problem", maximum: Limits.logLineBytesMaximum)))
-        case 6:
-            let message = try PolicyMessage(try fields.item(0, "policy message"))
-            self = message.map { .policy($0) } ?? .unknown(kind: kind)
+        case 6: self = .policy(try PolicyMessage(try fields.item(0, "policy message")))
         default: self = .unknown(kind: kind)
         }
     }

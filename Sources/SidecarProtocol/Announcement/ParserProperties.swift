@@ -8,7 +8,8 @@ package enum ParserProperties {
             ("cbor", cbor), ("certificate", certificate), ("trust-bundle", trustBundle),
             ("announcement", announcement), ("tombstone", tombstone), ("issuer-request", issuerRequest),
             ("issuer-answer", issuerAnswer), ("client-message", clientMessage), ("node-message", nodeMessage),
-            ("handshake", handshake),
+            ("handshake", handshake), ("policy", policy), ("policy-body", policyBody), ("beacon", beacon),
+            ("policy-message", policyMessage),
         ] + SessionProperties.all + NodeSessionProperties.all + StorageProperties.all
 
     /// Whatever is read is written as the same bytes: one encoding per value.
@@ -69,6 +70,43 @@ package enum ParserProperties {
     @Sendable package static func nodeMessage(_ bytes: [UInt8]) {
         guard let message = try? NodeMessage(canonical: bytes) else { return }
         precondition((try? NodeMessage(canonical: message.encoded())) == message)
+    }
+
+    /// What is read fits its limits and is written as the same bytes; whatever it says can be decided by.
+    @Sendable package static func policy(_ bytes: [UInt8]) {
+        guard let policy = try? SignedPolicy(canonical: bytes) else { return }
+        precondition(policy.encoded == bytes && bytes.count <= Limits.policyBytesMaximum)
+        policyBody(policy.document.body())
+    }
+
+    /// The same of what the signature covers, which mutations of the whole seldom reach.
+    @Sendable package static func policyBody(_ bytes: [UInt8]) {
+        guard let document = try? PolicyDocument(body: bytes) else { return }
+        precondition(document.body() == bytes && document.impossibleField == nil && document.epoch > 0)
+        let policy = CompiledPolicy(document, head: .initial(of: document.trustDomain))
+        _ = document.problems
+        let subject = PolicySubject(try! WorkloadName(namespace: "default", name: "web"))
+        for time in [document.issuedAt, WallTime(milliseconds: .min), WallTime(milliseconds: .max)] {
+            let question = PolicyQuestion(from: subject, to: subject, port: ServicePort(80, .tcp))
+            let verdict = policy.verdict(question, at: PolicyTime(time))
+            precondition(verdict.isAllowed == (verdict.reason == .finished))
+            if let next = policy.boundary(after: time) { precondition(next > time) }
+        }
+    }
+
+    @Sendable package static func beacon(_ bytes: [UInt8]) {
+        guard let beacon = try? FreshnessBeacon(canonical: bytes) else { return }
+        precondition(bytes.count <= Limits.beaconBytesMaximum && beacon.keyID.count == 16)
+    }
+
+    /// What is read is read again from what it is written as, and a part lies within its policy.
+    @Sendable package static func policyMessage(_ bytes: [UInt8]) {
+        guard let item = try? CBOR(canonical: bytes), let message = try? PolicyMessage(item) else { return }
+        precondition((try? PolicyMessage(message.item)) == message)
+        if case .part(let part) = message {
+            precondition(Int(part.offset) + part.bytes.count <= Int(part.total))
+            precondition(!part.bytes.isEmpty && part.total <= Limits.policyBytesMaximum)
+        }
     }
 
     /// A first message that is refused changes nothing.

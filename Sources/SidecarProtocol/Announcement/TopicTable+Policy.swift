@@ -23,9 +23,9 @@ extension TopicTable {
     }
 
     /// What an earlier node has left.
-    mutating func savedPolicy(_ bytes: [UInt8], at now: Now, effects: inout [Effect]) {
+    mutating func savedPolicy(_ bytes: [UInt8], effects: inout [Effect]) {
         guard let bundle, policy != nil else { return }
-        follow(policy?.take(bytes, from: nil, bundle: bundle, at: now) ?? [], effects: &effects)
+        follow(policy?.take(bytes, from: nil, bundle: bundle) ?? [], effects: &effects)
     }
 
     mutating func policyMessage(

@@ -121,7 +121,7 @@ package struct TopicTable: Sendable {
         case .processEnded(let client): processEnded(client, at: now, effects: &effects)
         case .trust(let bundle, let discoveryKey): trust(bundle, discoveryKey, at: now, effects: &effects)
         case .saved(let memories): store?.restore(memories, at: now)
-        case .savedPolicy(let bytes): savedPolicy(bytes, at: now, effects: &effects)
+        case .savedPolicy(let bytes): savedPolicy(bytes, effects: &effects)
         case .neighbourCame(let neighbour): neighbourCame(neighbour, at: now, effects: &effects)
         case .neighbourSaid(let neighbour, let message):
             neighbourSaid(message, neighbour, at: now, effects: &effects)

@@ -216,6 +216,7 @@ extension MeshNode {
     mutating func redecide() {
         var decisions: [DecisionKey: Decision] = [:]
         var losers: [(FlowHandle, CloseReason)] = []
+        var rules: [FlowHandle: String] = [:]
         for (id, flow) in flows {
             guard let permit = flow.permit, let link = flow.link else { continue }
             let key = DecisionKey(direction: flow.direction, port: flow.port, link: link)
@@ -223,11 +224,13 @@ extension MeshNode {
             decisions[key] = decision
             if decision.isAllowed {
                 permit.confirm()
+                if decision.rule != flow.rule { rules[id] = decision.rule }
             } else {
                 permit.revoke()
                 losers.append((id, decision.reason))
             }
         }
+        for (id, rule) in rules { flows[id]?.rule = rule }
         for (id, reason) in losers.sorted(by: { $0.0 < $1.0 }) { cut(id, reason, tellPeer: true) }
         decideReplicas()
     }

@@ -36,7 +36,7 @@ extension MeshNode {
             earlyPolicy = bytes
             return
         }
-        follow(exchange?.take(bytes, from: nil, bundle: bundle, at: now) ?? [])
+        follow(exchange?.take(bytes, from: nil, bundle: bundle) ?? [])
     }
 
     mutating func beaconCame(_ bytes: [UInt8]) {

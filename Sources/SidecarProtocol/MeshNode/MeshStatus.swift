@@ -56,6 +56,9 @@ extension MeshNode {
             freshUntil: authorizer.policy?.freshUntil)
     }
 
+    /// Of the policy in force; 0 before the first.
+    package var policyEpoch: UInt64 { policyHead?.epoch ?? 0 }
+
     /// The signed policy in force, for `mesh explain`.
     package var signedPolicy: SignedPolicy? { exchange?.store.current }
 

@@ -67,6 +67,7 @@ extension PolicyExchange {
         case .request(let head, let offset): answer(head, from: Int(offset), to: peer, partBytes)
         case .part(let part): take(part, from: peer, bundle: bundle, at: now)
         case .beacon(let bytes): take(beacon: bytes, from: peer, at: now)
+        case .unknown: []
         }
     }
 
@@ -85,10 +86,10 @@ extension PolicyExchange {
 
     /// A whole policy: from the disk, or from where no exchange is needed.
     package mutating func take(
-        _ bytes: [UInt8], from peer: Peer?, bundle: TrustBundle, at now: Now
+        _ bytes: [UInt8], from peer: Peer?, bundle: TrustBundle
     ) -> [Event] {
         do {
-            return adopt(try SignedPolicy(canonical: bytes), from: peer, bundle: bundle, at: now)
+            return adopt(try SignedPolicy(canonical: bytes), from: peer, bundle: bundle)
         } catch { return [.refused(error, from: peer)] }
     }
 
@@ -147,14 +148,14 @@ extension PolicyExchange {
         transfer?.bytes += part.bytes
         transfer?.partsLeft -= 1
         let count = running.bytes.count + part.bytes.count
-        guard count < Int(part.total) else { return complete(at: now, bundle: bundle) }
+        guard count < Int(part.total) else { return complete(at: now.monotonic, bundle: bundle) }
         guard running.partsLeft == 1 else { return [] }
         transfer?.partsLeft = Limits.policyPartsOfRequest
         transfer?.answerDue = now.monotonic + Limits.policyRequestSpan
         return [.send(peer, .request(part.head, offset: UInt32(count)))]
     }
 
-    private mutating func complete(at now: Now, bundle: TrustBundle) -> [Event] {
+    private mutating func complete(at now: MonotonicTime, bundle: TrustBundle) -> [Event] {
         guard let done = transfer else { return [] }
         transfer = nil
         var events: [Event]
@@ -163,20 +164,20 @@ extension PolicyExchange {
             guard policy.head == done.head else {
                 throw PolicyError.wrongHead(policy.head, expected: done.head)
             }
-            events = adopt(policy, from: done.peer, bundle: bundle, at: now)
+            events = adopt(policy, from: done.peer, bundle: bundle)
         } catch {
             refuse(done.head, for: error)
             events = [.refused(error, from: done.peer)]
         }
         offers.removeAll { $0.peer == done.peer && $0.head == done.head }
-        return events + fetchNext(at: now.monotonic)
+        return events + fetchNext(at: now)
     }
 
     private mutating func adopt(
-        _ policy: SignedPolicy, from peer: Peer?, bundle: TrustBundle, at now: Now
+        _ policy: SignedPolicy, from peer: Peer?, bundle: TrustBundle
     ) -> [Event] {
         do {
-            switch try store.take(policy, bundle: bundle, at: now.wall) {
+            switch try store.take(policy, bundle: bundle) {
             case .known: return []
             case .conflict: return [.conflict(policy)]
             case .adopted:
@@ -190,9 +191,8 @@ extension PolicyExchange {
         }
     }
 
-    /// Time heals a policy of the future, and nothing else that is wrong with one.
+    /// What came under a head that isn't its own says nothing about that head.
     private mutating func refuse(_ head: PolicyHead, for error: PolicyError) {
-        if case .notYetIssued = error { return }
         if case .wrongHead = error { return }
         if refused.count >= Limits.policyRefusedMaximum { refused.removeFirst() }
         refused.append(head)

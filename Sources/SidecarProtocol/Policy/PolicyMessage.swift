@@ -12,6 +12,8 @@ package enum PolicyMessage: Hashable, Sendable {
     case part(PolicyPart)
     /// A `FreshnessBeacon`, as signed.
     case beacon([UInt8])
+    /// Of a later version; to be skipped.
+    case unknown(kind: UInt64)
 }
 
 /// Some bytes of a signed policy.
@@ -41,11 +43,11 @@ extension PolicyMessage {
                 .bytes(part.bytes),
             ])
         case .beacon(let bytes): .array([.unsigned(4), .bytes(bytes)])
+        case .unknown(let kind): .array([.unsigned(kind)])
         }
     }
 
-    /// Nil for a kind that a later version has added.
-    package init?(_ item: CBOR) throws(CBORError) {
+    package init(_ item: CBOR) throws(CBORError) {
         guard case .array(let parts) = item, case .unsigned(let kind)? = parts.first else {
             throw .unexpected(field: "policy message")
         }
@@ -64,7 +66,7 @@ extension PolicyMessage {
                 bytes.count <= Limits.beaconBytesMaximum
             else { throw .unexpected(field: "beacon") }
             self = .beacon(bytes)
-        default: return nil
+        default: self = .unknown(kind: kind)
         }
     }
 }

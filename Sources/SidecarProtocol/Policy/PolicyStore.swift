@@ -48,10 +48,10 @@ package struct PolicyStore: Sendable {
 
     /// Takes a policy over that `bundle` stands by.
     package mutating func take(
-        _ policy: SignedPolicy, bundle: TrustBundle, at now: WallTime
+        _ policy: SignedPolicy, bundle: TrustBundle
     ) throws(PolicyError) -> Change {
         guard policy.head != rival?.head, policy.head != current?.head else { return .known }
-        try bundle.verify(policy, at: now)
+        try bundle.verify(policy)
         let epoch = policy.document.epoch
         guard epoch >= head.epoch else { throw .olderEpoch(epoch, held: head.epoch) }
         let keyID = policy.certificate.signingKey.keyID

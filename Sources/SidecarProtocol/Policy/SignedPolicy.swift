@@ -82,7 +82,9 @@ extension TrustBundle {
     ///
     /// The key's certificate must have been valid when the policy was issued: what was in force stays so
     /// after the certificate has ended, since a revocation mustn't end with it.
-    package func verify(_ policy: SignedPolicy, at now: WallTime) throws(PolicyError) {
+    /// Nor is one refused for coming from the future: a clock that was set back must not keep a revocation
+    /// out.
+    package func verify(_ policy: SignedPolicy) throws(PolicyError) {
         let (document, certificate) = (policy.document, policy.certificate)
         guard document.trustDomain == id else { throw .wrongDomain(document.trustDomain, expected: id) }
         guard certificate.kind == .policy, certificate.trustDomain == trustDomain else {
@@ -98,9 +100,15 @@ extension TrustBundle {
                 throw .signedOutsideCertificate
             }
         }
-        guard document.issuedAt <= now + Limits.peerClockSkew else {
+    }
+
+    /// The same for whoever publishes it, whose clock is checked too.
+    package func verify(_ policy: SignedPolicy, at now: WallTime) throws(PolicyError) {
+        try verify(policy)
+        let issuedAt = policy.document.issuedAt
+        guard issuedAt <= now + Limits.peerClockSkew else {
             throw .notYetIssued(
-                milliseconds: document.issuedAt.milliseconds &- (now + Limits.peerClockSkew).milliseconds)
+                milliseconds: issuedAt.milliseconds &- (now + Limits.peerClockSkew).milliseconds)
         }
     }
 }

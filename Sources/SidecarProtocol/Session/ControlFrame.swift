@@ -99,7 +99,7 @@ extension ControlFrame {
             case .calls: return .calls(try CallInterest(item(body)))
             case .verdicts: return .verdicts(try Verdicts(item(body)))
             case .head: return .head(try PolicyHead(frame: item(body)))
-            case .policy: return try PolicyMessage(item(body)).map { .policy($0) }
+            case .policy: return .policy(try PolicyMessage(item(body)))
             case .goodbye: return .goodbye(try reason(body))
             case .state: return .state(Array(body))
             case .data, .datagram, .end, .credit, .ping, .pong, .rekey1, .rekey2, .rekey3, .rekeyed:

@@ -22,12 +22,17 @@ import Testing
             endpoints: [Endpoint(IPAddress(v4: 0x7F00_0001), 443)], versions: 1...1)
         var initiator = HandshakeStateTests.sides().0
         let request = try IssuerMessageTests().request()
+        let policies = try PolicyFixture(trust: fixture)
         return [
             leaf.encoded, fixture.issuer.encoded, fixture.bundle.encoded,
             try announcement.signed(by: keys),
             Tombstone(certificate: leaf, incarnation: 1, sequence: 1).signed(by: keys),
             request.signed(by: keys), IssuerAnswer.issued(try IssuerMessageTests().issued()).encoded(),
-            try initiator.writeMessage(payload: [1, 2, 3]),
+            try initiator.writeMessage(payload: [1, 2, 3]), try policies.sign(policies.full()).encoded,
+            policies.full().body(),
+            FreshnessBeacon.signed(of: fixture.bundle.id, at: TrustFixture.now, by: keys),
+            PolicyMessage.part(PolicyPart(head: PolicyFixture.head, offset: 1, total: 3, bytes: [1, 2])).item
+                .encoded(),
         ] + NodeMessageTests.clientMessages.map { $0.encoded() }
             + NodeMessageTests.nodeMessages.map { $0.encoded() } + NodeSessionProperties.seeds
             + StorageProperties.seeds

@@ -13,7 +13,8 @@ import Testing
     static let clientMessages: [ClientMessage] = [
         .register(registration()), .renew(registration(0)), .subscribe(topic), .unsubscribe(topic),
         .certificateRequest(hash: [UInt8](repeating: 7, count: 32)), .withdraw(tombstone: [8]), .stop,
-        .status, .reload, .unknown(kind: 99),
+        .status, .reload, .policy(.head(PolicyFixture.head)),
+        .policy(.request(PolicyFixture.head, offset: 7)), .unknown(kind: 99),
     ]
 
     static let nodeMessages: [NodeMessage] = [
@@ -24,7 +25,8 @@ import Testing
                 processID: 77, registrations: 1, subscriptions: 2, announcements: 3, tombstones: 4,
                 certificates: .max,
                 neighbours: 6, configurationProblem: "node.yaml:2: wrong")),
-        .unknown(kind: 99),
+        .policy(.part(PolicyPart(head: PolicyFixture.head, offset: 1, total: 3, bytes: [1, 2]))),
+        .policy(.beacon([1, 2])), .unknown(kind: 99),
     ]
 
     @Test("every message is read back", arguments: clientMessages)

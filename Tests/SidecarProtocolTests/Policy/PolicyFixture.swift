@@ -35,6 +35,16 @@ struct PolicyFixture {
         try document.sealed(by: keys, certificate: certificate)
     }
 
+    static let head = PolicyHead(epoch: 3, hash: [UInt8](repeating: 8, count: 32))!
+
+    /// One whose bytes take several requests.
+    func large(epoch: UInt64 = 1, rules: Int = 5_000) throws -> SignedPolicy {
+        try sign(
+            document(
+                epoch: epoch,
+                (0..<rules).map { PolicyFixture.rule(.deny, "r\($0)", from: "n\($0)/*", ports: [80]) }))
+    }
+
     static func pattern(_ text: String) -> IdentityPattern {
         try! IdentityPattern(parsing: text, namespace: "default", trustDomain: nil)
     }

@@ -3,7 +3,6 @@ import Testing
 
 @Suite struct PolicyStoreTests {
     let fixture: PolicyFixture
-    let now = TrustFixture.now
     var store: PolicyStore
 
     init() throws {
@@ -12,7 +11,7 @@ import Testing
     }
 
     mutating func take(_ document: PolicyDocument) throws -> PolicyStore.Change {
-        try store.take(try fixture.sign(document), bundle: fixture.trust.bundle, at: now)
+        try store.take(try fixture.sign(document), bundle: fixture.trust.bundle)
     }
 
     @Test("a higher epoch replaces a lower one, and never the other way round")

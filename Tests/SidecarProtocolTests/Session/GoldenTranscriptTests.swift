@@ -35,6 +35,22 @@ struct GoldenTranscriptTests {
         try expect(lines.map { "\($0.0) \($0.1.hex)" }, equals: "documents-v1")
     }
 
+    @Test("policies and beacons are what their first version signed, and are still taken")
+    func policies() throws {
+        let fixture = try PolicyFixture()
+        let policy = try fixture.sign(fixture.full())
+        let beacon = FreshnessBeacon.signed(
+            of: fixture.trust.bundle.id, at: TrustFixture.now, by: TrustFixture.signing(0x60))
+        let part = PolicyMessage.part(
+            PolicyPart(head: policy.head, offset: 0, total: 3, bytes: [1, 2, 3]))
+        let lines = [
+            ("policy", policy.encoded), ("beacon", beacon), ("part", part.item.encoded()),
+            ("request", PolicyMessage.request(policy.head, offset: 7).item.encoded()),
+        ]
+        try expect(lines.map { "\($0.0) \($0.1.hex)" }, equals: "policy-v1")
+        try fixture.trust.bundle.verify(policy, at: TrustFixture.now)
+    }
+
     @Test("what v0.1 said is still understood")
     func understood() throws {
         let pair = try Self.pair()

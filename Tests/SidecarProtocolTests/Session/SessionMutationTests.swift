@@ -68,6 +68,8 @@ struct SessionMutationTests {
                     ports: [
                         Verdicts.Port(port: ServicePort(80, .tcp), verdict: .allow, rule: "accepts[0]")
                     ])),
+            .policy(.request(head, offset: 3)), .policy(.beacon([1, 2, 3])),
+            .policy(.part(PolicyPart(head: head, offset: 0, total: 4, bytes: [1, 2, 3, 4]))),
             .reset(StreamID(number: 1), .policy), .goodbye(.shutdown),
         ]
         for sample in samples { sample.encode(into: &frames) }

@@ -336,6 +336,12 @@ struct SessionStreamTests {
         let frames: [ControlFrame] = [
             .calls(.anyPort), .calls(.ports([80, 443])), .head(head), .goodbye(.shutdown),
             .verdicts(Verdicts(head: head, decisionEpoch: 3, ports: ports)),
+            .policy(.head(head)), .policy(.request(head, offset: 9)), .policy(.beacon([1, 2])),
+            .policy(
+                .part(
+                    PolicyPart(
+                        head: head, offset: 5, total: UInt32(Limits.policyBytesMaximum),
+                        bytes: [UInt8](repeating: 1, count: Limits.policyPartBytesMaximum)))),
         ]
         for frame in frames { pair.ends[0].session.send(frame) }
         pair.pump()
