@@ -182,7 +182,8 @@ extension PeerLink: ChannelInboundHandler {
         case .goodbye(let reason):
             delegate?.link(self, received: frame)
             end(reason, "the peer said goodbye")
-        case .accepted, .calls, .verdicts, .head, .policy, .state: delegate?.link(self, received: frame)
+        case .accepted, .calls, .verdicts, .head, .policy, .bundle, .state:
+            delegate?.link(self, received: frame)
         }
     }
 

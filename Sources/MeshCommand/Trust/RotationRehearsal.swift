@@ -7,8 +7,8 @@ struct RotationRehearsal {
     enum Change {
         /// Only these roots, by key id, will be believed.
         case roots([String])
-        /// Leaves will rest on this root.
-        case issuer(String)
+        /// Leaves will rest on this root, which is in the bundle from that number on.
+        case issuer(String, bundle: UInt64)
     }
 
     struct Problem: Equatable {
@@ -30,7 +30,8 @@ struct RotationRehearsal {
             case .success(let report):
                 switch change {
                 case .roots(let roots): return RotationRehearsal.uncovered(subject, report, roots)
-                case .issuer(let root): return RotationRehearsal.unaware(subject, report, root)
+                case .issuer(let root, let bundle):
+                    return RotationRehearsal.unaware(subject, report, root, bundle)
                 }
             }
         }
@@ -50,13 +51,24 @@ struct RotationRehearsal {
         return problems
     }
 
-    private static func unaware(_ subject: String, _ report: JSON, _ root: String) -> [Problem] {
+    /// Peers of a version that doesn't state its bundle aren't known.
+    private static func unaware(
+        _ subject: String, _ report: JSON, _ root: String, _ bundle: UInt64
+    ) -> [Problem] {
         var problems: [Problem] = []
         if !report["bundle_roots"].list.contains(.text(root)) {
             problems.append(
                 Problem(
                     subject: subject,
                     text: "it has the trust bundle number \(report["bundle"].integer ?? 0), without \(root)"))
+        }
+        for peer in report["peers"].list {
+            guard let number = peer["bundle"].integer, number < bundle else { continue }
+            problems.append(
+                Problem(
+                    subject: subject,
+                    text: "its peer \(peer["identity"].text ?? "?") has the trust bundle number \(number),"
+                        + " without \(root)"))
         }
         return problems
     }

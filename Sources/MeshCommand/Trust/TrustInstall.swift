@@ -70,7 +70,13 @@ struct TrustInstall: Verb {
         // Who believes the roots that are here may have to learn of this one first.
         let isKnown = current?.roots.contains { $0.signingKey.keyID == given.issuer.issuerKeyID } == true
         let instances = try Instance.all(in: paths)
-        if isKnown, let answer = try rehearsal.refusal("install", .issuer(root), instances) { return answer }
+        // Of a root that is alone in the bundle older bundles may know, too.
+        let since = current.map { $0.roots.count > 1 ? $0.sequence : 0 } ?? 0
+        if isKnown,
+            let answer = try rehearsal.refusal("install", .issuer(root, bundle: since), instances)
+        {
+            return answer
+        }
         if let answer = try refusal(of: bundle, instances) { return answer }
         let given = TrustGrant(bundle: bundle, discoveryKey: given.discoveryKey, issuer: given.issuer)
         try TrustLock.hold(paths) { () throws(Complaint) in try write(given, secret, paths) }

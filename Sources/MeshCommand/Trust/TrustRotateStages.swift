@@ -65,7 +65,11 @@ struct TrustRotateSign: Verb {
         guard bundle.roots.count > 1, let newest = bundle.roots.last else {
             throw Complaint("the bundle has one root", fix: "begin with mesh trust rotate add")
         }
-        if let answer = try options.rehearse("sign", .issuer(newest.signingKey.keyID.hex)) { return answer }
+        if let answer = try options.rehearse(
+            "sign", .issuer(newest.signingKey.keyID.hex, bundle: bundle.sequence))
+        {
+            return answer
+        }
         // Done before, where a former attempt was cut short after it.
         let isSwapped = try root.key(root.rootKeyFile).publicKey == newest.signingKey
         let key = try root.key(isSwapped ? root.rootKeyFile : root.nextKeyFile)

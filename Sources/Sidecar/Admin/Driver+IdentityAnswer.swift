@@ -29,7 +29,7 @@ extension Driver {
                 }
             }
             json.member("peers", array: node.sessions) { writer, peer in
-                writer.object { Driver.write(peer, to: &$0) }
+                writer.object { Driver.write(peer.peer, bundle: peer.bundle, to: &$0) }
             }
         }
     }
@@ -79,9 +79,10 @@ extension Driver {
         }
     }
 
-    private static func write(_ peer: SessionPeer, to json: inout JSONWriter) {
+    private static func write(_ peer: SessionPeer, bundle: UInt64?, to json: inout JSONWriter) {
         json.member("identity", peer.certificate.identity?.description)
         json.member("serial", peer.certificate.serial)
+        if let bundle { json.member("bundle", bundle) } else { json.member("bundle", nil) }
         json.member("valid_until", peer.validUntil.rfc3339)
         json.member("issuer_key_id", hex: peer.certificate.issuerKeyID)
         json.member("root_key_id", hex: peer.issuer.issuerKeyID)

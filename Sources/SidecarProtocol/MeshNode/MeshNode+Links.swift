@@ -21,6 +21,7 @@ extension MeshNode {
         timers.set(.lease(id), at: now.monotonic + Limits.lease)
         armExpiry(of: id)
         stateHead(on: id)
+        stateBundle(on: id)
         if let beacon = exchange?.freshness.beacon { effects.append(.send(id, .policy(.beacon(beacon)))) }
         log(.info, "session with \(workload) established")
         if let rival, links[rival] != nil {
@@ -187,6 +188,7 @@ extension MeshNode {
         case .head(let head): heard(head, on: id)
         case .policy(.head(let head)): heard(head, on: id)
         case .policy(let message): policyMessage(message, from: .link(id))
+        case .bundle(let number): links[id]?.peerBundle = number
         case .calls(let interest):
             links[id]?.interest = interest
             links[id]?.sentVerdicts = nil

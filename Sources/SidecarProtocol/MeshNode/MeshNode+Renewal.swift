@@ -117,6 +117,13 @@ extension MeshNode {
             log(.warning, "the session with \(name) is closed: the newest trust bundle says no: \(problem)")
             close(id, .untrusted)
         }
+        for id in links.keys.sorted() { stateBundle(on: id) }
+    }
+
+    /// So that a rotation's rehearsal on the peer's host knows what it reached here.
+    mutating func stateBundle(on id: LinkID) {
+        guard links[id]?.peer != nil, let number = credential?.bundle.sequence else { return }
+        effects.append(.send(id, .bundle(number)))
     }
 
     /// Nil where the newest bundle stands by the peer.

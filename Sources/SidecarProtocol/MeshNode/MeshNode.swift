@@ -238,6 +238,8 @@ extension MeshNode {
         var establishedAt: MonotonicTime
         /// Gave way to another session with the same instance; see `retire`.
         var isRetired = false
+        /// Number of the peer's trust bundle; nil until it says so, which the first version never does.
+        var peerBundle: UInt64?
         /// What the peer's `calls` name of us; nil until it says so.
         var interest: CallInterest?
         var sentVerdicts: Verdicts?

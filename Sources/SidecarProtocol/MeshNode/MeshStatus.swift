@@ -63,7 +63,11 @@ extension MeshNode {
     package var signedPolicy: SignedPolicy? { exchange?.store.current }
 
     /// The other ends of the established sessions.
-    package var sessions: [SessionPeer] { links.keys.sorted().compactMap { links[$0]?.session } }
+    package var sessions: [(peer: SessionPeer, bundle: UInt64?)] {
+        links.keys.sorted().compactMap { id in
+            links[id].flatMap { link in link.session.map { ($0, link.peerBundle) } }
+        }
+    }
 
     private func peerStatus(_ id: LinkID) -> MeshStatus.Peer? {
         guard let link = links[id] else { return nil }

@@ -65,6 +65,8 @@ package enum ControlFrame: Hashable, Sendable {
     case head(PolicyHead)
     /// A policy on its way, asked for by its head, and beacons.
     case policy(PolicyMessage)
+    /// Number of the sender's trust bundle: whether a rotation has reached it.
+    case bundle(UInt64)
     case goodbye(CloseReason)
     /// A message between two replicas of one workload's state, as StateGossip encodes it.
     case state([UInt8])
@@ -82,6 +84,7 @@ extension ControlFrame {
         case .verdicts(let verdicts): pending.append(.verdicts, body: verdicts.item)
         case .head(let head): pending.append(.head, body: head.item)
         case .policy(let message): pending.append(.policy, body: message.item)
+        case .bundle(let number): pending.append(.bundle, body: .unsigned(number))
         case .goodbye(let reason): pending.append(.goodbye, StreamID(number: 0), [reason.rawValue])
         case .state(let message): pending.append(.state, StreamID(number: 0), message)
         }
@@ -100,6 +103,11 @@ extension ControlFrame {
             case .verdicts: return .verdicts(try Verdicts(item(body)))
             case .head: return .head(try PolicyHead(frame: item(body)))
             case .policy: return .policy(try PolicyMessage(item(body)))
+            case .bundle:
+                guard case .unsigned(let number) = try item(body) else {
+                    throw CBORError.unexpected(field: "bundle")
+                }
+                return .bundle(number)
             case .goodbye: return .goodbye(try reason(body))
             case .state: return .state(Array(body))
             case .data, .datagram, .end, .credit, .ping, .pong, .rekey1, .rekey2, .rekey3, .rekeyed:

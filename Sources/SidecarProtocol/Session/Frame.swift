@@ -32,6 +32,8 @@ package enum FrameType: UInt8, Hashable, Sendable {
     case rekeyed = 0x33
     /// A `PolicyMessage`. Who doesn't know it skips it, and keeps the policy that it has.
     case policy = 0x80
+    /// Number of the sender's trust bundle.
+    case bundle = 0x81
 }
 
 package struct FrameHeader: Hashable, Sendable {

@@ -103,7 +103,7 @@ extension Session {
         case .rekey2: try readRekey2(body, at: now)
         case .rekey3: try readRekey3(body, isLast: range.upperBound == plaintext.count, at: now)
         case .rekeyed: try readRekeyed(isLast: range.upperBound == plaintext.count, at: now)
-        case .open, .accepted, .reset, .calls, .verdicts, .head, .policy, .goodbye, .state:
+        case .open, .accepted, .reset, .calls, .verdicts, .head, .policy, .bundle, .goodbye, .state:
             guard let frame = try ControlFrame.decode(type, header.stream, body) else { return nil }
             return try readControl(frame)
         }
@@ -129,7 +129,7 @@ extension Session {
             guard let stream = try stream(id) else { return nil }
             remove(stream)
             return .control(frame)
-        case .calls, .verdicts, .head, .policy, .goodbye, .state: return .control(frame)
+        case .calls, .verdicts, .head, .policy, .bundle, .goodbye, .state: return .control(frame)
         }
     }
 

@@ -55,7 +55,7 @@ extension Session {
         case .accepted(let stream):
             guard streams[stream.number] != nil else { return }
             frame.encode(into: &pending)
-        case .open, .calls, .verdicts, .head, .policy, .goodbye, .state: frame.encode(into: &pending)
+        case .open, .calls, .verdicts, .head, .policy, .bundle, .goodbye, .state: frame.encode(into: &pending)
         }
     }
 

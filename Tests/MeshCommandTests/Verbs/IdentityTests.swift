@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import SidecarProtocol
 import Testing
@@ -7,7 +8,7 @@ import Testing
 @Suite struct IdentityTests {
     private static func report(
         serial: Int = 7, issuerRoot: String = "aa", peerRoot: String = "aa", roots: [String] = ["aa"],
-        overdue: Bool = false, failures: Int = 0
+        overdue: Bool = false, failures: Int = 0, peerBundle: String = "null"
     ) -> String {
         let bundleRoots = roots.map { "\"\($0)\"" }.joined(separator: ",")
         return """
@@ -23,7 +24,7 @@ import Testing
              "renewal_failures":\(failures),"renewal_problem":\(failures > 0 ? "\"no issuer\"" : "null"),
              "executable":{"sha256":"44","attested":"self","interpreter":"/bin/sh","interpreter_sha256":"55"},
              "replaced_keys":[{"static_key":"66","not_after":"2026-01-01T00:40:00.000Z"}],
-             "peers":[{"identity":"spiffe://local-1/ns/default/w/db","root_key_id":"\(peerRoot)"}]}
+             "peers":[{"identity":"spiffe://local-1/ns/default/w/db","root_key_id":"\(peerRoot)","bundle":\(peerBundle)}]}
             """
     }
 
@@ -90,9 +91,12 @@ import Testing
 
     @Test("an issuer's new root must be in everybody's bundle")
     func issuer() throws {
-        #expect(try rehearse(.issuer("bb"), Self.report(roots: ["aa", "bb"])).problems.isEmpty)
-        let unaware = try rehearse(.issuer("bb"), Self.report())
+        #expect(try rehearse(.issuer("bb", bundle: 2), Self.report(roots: ["aa", "bb"])).problems.isEmpty)
+        let unaware = try rehearse(.issuer("bb", bundle: 2), Self.report())
         #expect(unaware.problems.map(\.text) == ["it has the trust bundle number 1, without bb"])
+        let peer = try rehearse(
+            .issuer("bb", bundle: 2), Self.report(roots: ["aa", "bb"], peerBundle: "1"))
+        #expect(peer.problems.map(\.text).first?.contains("w/db has the trust bundle number 1") == true)
         #expect(unaware.text("sign").hasPrefix("would be cut: default/web"))
     }
 

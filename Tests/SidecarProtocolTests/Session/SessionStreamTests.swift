@@ -334,7 +334,7 @@ struct SessionStreamTests {
                 rule: String(repeating: "r", count: Limits.ruleTextBytesMaximum))
         }
         let frames: [ControlFrame] = [
-            .calls(.anyPort), .calls(.ports([80, 443])), .head(head), .goodbye(.shutdown),
+            .calls(.anyPort), .calls(.ports([80, 443])), .head(head), .bundle(7), .goodbye(.shutdown),
             .verdicts(Verdicts(head: head, decisionEpoch: 3, ports: ports)),
             .policy(.head(head)), .policy(.request(head, offset: 9)), .policy(.beacon([1, 2])),
             .policy(
