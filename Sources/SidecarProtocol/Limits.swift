@@ -191,7 +191,7 @@ package enum Limits {
     // MARK: Replicated state (eventual)
 
     /// Replicas that a store knows at once, those that left and aren't settled yet among them.
-    package static let replicasMaximum = 4_096
+    package static let storeReplicasMaximum = 4_096
     /// How far another replica's clock may be ahead.
     package static let replicaClockSkew = MonotonicTime.Span.seconds(300)
     /// Encoded deltas that a store keeps for replicas that lack them, all together.

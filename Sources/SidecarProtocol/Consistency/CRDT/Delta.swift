@@ -70,7 +70,7 @@ extension Delta {
             }
             table.append(replica)
         }
-        guard table.count <= Limits.replicasMaximum else {
+        guard table.count <= Limits.storeReplicasMaximum else {
             throw .tooLarge(what: "replicas", count: UInt64(table.count))
         }
         var dependencies = VersionVector()

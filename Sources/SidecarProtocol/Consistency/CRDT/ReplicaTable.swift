@@ -8,7 +8,7 @@ struct ReplicaTable: Sendable {
     /// The place of a replica, which gets one if it has none. Nil: the table is full.
     mutating func intern(_ replica: ReplicaID) -> Int? {
         if let place = places[replica] { return place }
-        guard names.count < Limits.replicasMaximum else { return nil }
+        guard names.count < Limits.storeReplicasMaximum else { return nil }
         names.append(replica)
         places[replica] = names.count - 1
         return names.count - 1

@@ -116,7 +116,7 @@ package struct VersionVector: Hashable, Sendable {
 
     init(from reader: inout CompactReader) throws(CompactError) {
         let count = try reader.count(of: "entries of a version vector", least: 10)
-        guard count <= Limits.replicasMaximum else {
+        guard count <= Limits.storeReplicasMaximum else {
             throw .tooLarge(what: "entries of a version vector", count: UInt64(count))
         }
         entries = []
