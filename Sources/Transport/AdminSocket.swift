@@ -48,6 +48,8 @@ package struct AdminResponse: Sendable {
 /// Answers requests on `path` by a function that runs on the event loop.
 package final class AdminSocket {
     package typealias Responder = (AdminRequest) -> AdminResponse
+    /// Answers when it can, once, on the loop.
+    package typealias PatientResponder = (AdminRequest, @escaping (AdminResponse) -> Void) -> Void
 
     private let path: String
     private let channel: any Channel
@@ -61,6 +63,13 @@ package final class AdminSocket {
     /// called on `loop`, where `respond` runs too.
     package static func open(
         path: String, on loop: any EventLoop, respond: @escaping Responder
+    ) throws(SystemError) -> EventLoopFuture<AdminSocket> {
+        try open(path: path, on: loop, answer: { request, answer in answer(respond(request)) })
+    }
+
+    /// The same, for answers that take time.
+    package static func open(
+        path: String, on loop: any EventLoop, answer respond: @escaping PatientResponder
     ) throws(SystemError) -> EventLoopFuture<AdminSocket> {
         let descriptor = try bind(path)
         let state = NIOLoopBound(AdminState(respond: respond), eventLoop: loop)
@@ -122,10 +131,10 @@ package final class AdminSocket {
 
 /// What the connections of one socket share.
 private final class AdminState {
-    let respond: AdminSocket.Responder
+    let respond: AdminSocket.PatientResponder
     private var connectionCount = 0
 
-    init(respond: @escaping AdminSocket.Responder) { self.respond = respond }
+    init(respond: @escaping AdminSocket.PatientResponder) { self.respond = respond }
 
     func admitConnection() -> Bool {
         guard connectionCount < Limits.adminConnectionsMaximum else { return false }
@@ -168,7 +177,12 @@ private final class AdminHandler: ChannelInboundHandler, RemovableChannelHandler
             restartIdleTimer(context)
             guard let head else { return }
             self.head = nil
-            send(answer(head), keepsAlive: head.isKeepAlive, context: context)
+            // Whoever asked may be gone by then: a write to a closed channel is nobody's loss.
+            let (channel, context) = (context.channel, context)
+            answer(head) { [self] response in
+                guard channel.isActive else { return }
+                send(response, keepsAlive: head.isKeepAlive, context: context)
+            }
         }
     }
 
@@ -176,19 +190,21 @@ private final class AdminHandler: ChannelInboundHandler, RemovableChannelHandler
         context.close(promise: nil)
     }
 
-    private func answer(_ head: HTTPRequestHead) -> AdminResponse {
+    private func answer(_ head: HTTPRequestHead, _ answer: @escaping (AdminResponse) -> Void) {
         if isTooLong {
-            return .text(413, "the body is longer than \(Limits.adminBodyBytesMaximum) bytes")
+            return answer(.text(413, "the body is longer than \(Limits.adminBodyBytesMaximum) bytes"))
         }
         let path = String(head.uri.prefix { $0 != "?" })
         switch head.method {
-        case .GET: return state.respond(AdminRequest(method: .get, path: path, body: body))
-        case .POST: return state.respond(AdminRequest(method: .post, path: path, body: body))
-        default: return .text(405, "\(head.method.rawValue) isn't a method of this socket; use GET or POST")
+        case .GET: state.respond(AdminRequest(method: .get, path: path, body: body), answer)
+        case .POST: state.respond(AdminRequest(method: .post, path: path, body: body), answer)
+        default:
+            answer(.text(405, "\(head.method.rawValue) isn't a method of this socket; use GET or POST"))
         }
     }
 
     private func send(_ response: AdminResponse, keepsAlive: Bool, context: ChannelHandlerContext) {
+        restartIdleTimer(context)
         var headers = HTTPHeaders([
             ("content-type", response.contentType), ("content-length", "\(response.body.count)"),
         ])

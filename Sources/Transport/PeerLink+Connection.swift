@@ -177,6 +177,9 @@ extension PeerLink {
         tally.session = counters.session
         session = nil
         let (reason, detail) = ending ?? (.sessionLost, "the connection is gone")
+        let unanswered = pings.values
+        pings = [:]
+        for ping in unanswered { ping.answered(nil) }
         delegate?.linkClosed(self, reason, detail: detail)
         delegate = nil
     }

@@ -165,6 +165,7 @@ extension PeerLink: ChannelInboundHandler {
         case .credit(let id): creditCame(id)
         case .cut(let id, let reason): lost(id, reason)
         case .control(let frame): handOut(frame)
+        case .answered(let number): pings.removeValue(forKey: number)?.answered(at: readTime)
         case .established(let peer):
             phase = .established
             self.peer = peer

@@ -107,6 +107,9 @@ package final class PeerLink {
     var waiting = CircularBuffer<LinkStream>()
     var isServingWaiting = false
 
+    /// By number, until they are answered.
+    var pings: [UInt64: LinkPing] = [:]
+
     var timer: Scheduled<Void>?
     var timerDeadline: MonotonicTime?
     var isTrimScheduled = false
@@ -156,6 +159,18 @@ package final class PeerLink {
         if case .reset(let stream, let reason) = frame { return reset(stream, reason) }
         session?.send(frame)
         scheduleFlush()
+    }
+
+    /// Measures a round trip through the session: `answered` gets it, or nil where the link ends before, or
+    /// too many are on their way already.
+    package func ping(_ answered: @escaping (MonotonicTime.Span?) -> Void) {
+        let now = Now.current().monotonic
+        guard phase == .established, pings.count < Limits.linkPingsMaximum,
+            let number = session?.ping(at: now)
+        else { return answered(nil) }
+        pings[number] = LinkPing(sent: now, answered: answered)
+        // Not at the end of the turn: what else is done in it isn't the path's.
+        flush()
     }
 
     /// Shows the peer a new certificate, in a new handshake inside the session.
@@ -245,6 +260,13 @@ package final class PeerLink {
     /// The time of the read at hand, or now.
     var readTime: MonotonicTime { currentRead ?? Now.current().monotonic }
     var currentRead: MonotonicTime?
+}
+
+struct LinkPing {
+    let sent: MonotonicTime
+    let answered: (MonotonicTime.Span?) -> Void
+
+    func answered(at now: MonotonicTime) { answered(now - sent) }
 }
 
 /// A stream of this link, and what it has still to send.

@@ -21,6 +21,31 @@ struct PeerLinkTests {
         try pair.until("a round trip") { pair.caller.roundTrip != nil && pair.callee?.roundTrip != nil }
     }
 
+    @Test(
+        "a ping is answered with its own time, up to so many at once; a link that ends answers the rest with none"
+    )
+    func pings() throws {
+        let pair = try LinkPair.established()
+        defer { pair.stop() }
+        let answers = PingAnswers()
+        try pair.run {
+            for _ in 0...Limits.linkPingsMaximum { pair.caller.ping { answers.all.append($0) } }
+            // One too many.
+            #expect(answers.all == [nil])
+        }
+        try pair.until("the answers") { answers.all.count == Limits.linkPingsMaximum + 1 }
+        try pair.run {
+            #expect(answers.all.dropFirst().allSatisfy { $0.map { $0 > .milliseconds(0) } == true })
+            pair.callee?.ping { answers.all.append($0) }
+            pair.caller.ping { answers.all.append($0) }
+            pair.caller.close(.finished)
+        }
+        try pair.until("the ends") { answers.all.count == Limits.linkPingsMaximum + 3 }
+        try pair.run {
+            pair.caller.ping { #expect($0 == nil) }
+        }
+    }
+
     @Test("the next endpoint is dialled where one doesn't answer")
     func nextEndpoint() throws {
         let pair = try LinkPair(endpoints: { port in
@@ -302,4 +327,9 @@ private final class Listening: ChannelInboundHandler, Sendable {
     private let body: @Sendable (ByteBuffer) -> Void
     init(_ body: @escaping @Sendable (ByteBuffer) -> Void) { self.body = body }
     func channelRead(context: ChannelHandlerContext, data: NIOAny) { body(unwrapInboundIn(data)) }
+}
+
+/// Touched on the links' event loop only.
+private final class PingAnswers: @unchecked Sendable {
+    var all: [MonotonicTime.Span?] = []
 }

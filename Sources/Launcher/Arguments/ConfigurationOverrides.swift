@@ -15,6 +15,9 @@ package struct ConfigurationOverrides: Equatable, Sendable {
     package var egress: [WorkloadConfiguration.Egress] = []
     package var datapath: WorkloadConfiguration.Datapath?
     package var consistency: WorkloadConfiguration.Consistency?
+    package var records: WorkloadConfiguration.RecordKeeping?
+    /// The inner nil is `none`.
+    package var telemetry: TelemetryEndpoint??
     package var sockets: [String] = []
     package var listen: [String] = []
     package var advertise: [String] = []
@@ -101,6 +104,7 @@ package struct ConfigurationOverrides: Equatable, Sendable {
         var flags = LaunchFlags()
         (flags.version, flags.user, flags.datapath) = (version, user, datapath)
         flags.consistency = consistency
+        (flags.records, flags.telemetry) = (records, telemetry)
         flags.givesCommand = !command.isEmpty
         (flags.serves, flags.egress, flags.sockets) = (serves, egress, sockets)
         (flags.listen, flags.advertise) = (listen, advertise)

@@ -123,6 +123,14 @@ package struct LaunchArguments: Equatable, Sendable {
             (arguments, value) throws(ConfigurationError) in
             arguments.overrides.consistency = try ConfigurationGrammar.consistency(value)
         },
+        "--records": {
+            (arguments, value) throws(ConfigurationError) in
+            arguments.overrides.records = try ConfigurationGrammar.recordKeeping(value)
+        },
+        "--otlp": {
+            (arguments, value) throws(ConfigurationError) in
+            arguments.overrides.telemetry = .some(try ConfigurationGrammar.telemetry(value))
+        },
         "--socket": {
             (arguments, value) throws(ConfigurationError) in
             arguments.overrides.sockets.append(try ConfigurationGrammar.socketPath(value))

@@ -100,7 +100,7 @@ extension CloseReason {
         switch self {
         case .finished, .workloadReset, .workloadRefused, .idle: false
         case .policy, .expiry, .revocation, .lease, .sessionLost, .unreachable, .limit, .protocolError,
-            .shutdown, .duplicate, .untrusted, .lock, .freshness:
+            .shutdown, .duplicate, .untrusted, .lock, .freshness, .unrecorded:
             true
         }
     }

@@ -221,7 +221,8 @@ extension CloseReason {
     /// Whether asking again at once would be answered the same.
     fileprivate var isDecision: Bool {
         switch self {
-        case .policy, .expiry, .revocation, .lease, .limit, .protocolError, .untrusted, .lock, .freshness:
+        case .policy, .expiry, .revocation, .lease, .limit, .protocolError, .untrusted, .lock, .freshness,
+            .unrecorded:
             true
         case .finished, .workloadRefused, .workloadReset, .sessionLost, .unreachable, .shutdown, .idle,
             .duplicate:

@@ -171,13 +171,14 @@ package final class StackClient {
     @discardableResult
     package func allow(_ endpoint: Endpoint, until: MonotonicTime?) -> Bool {
         guard let endpoint = IPv4Endpoint(endpoint) else { return false }
+        let wanted = [FlowProtocol.tcp, .udp].map { Allowance(endpoint: endpoint, flowProtocol: $0) }
         switch AddressReach(endpoint.address) {
         case .never: return false
-        case .inward where until != nil: return false
+        // One that was given may be ended.
+        case .inward where until != nil && allowances[wanted[0]] == nil: return false
         case .inward, .outward: break
         }
         dropExpired()
-        let wanted = [FlowProtocol.tcp, .udp].map { Allowance(endpoint: endpoint, flowProtocol: $0) }
         let newCount = wanted.count { allowances[$0] == nil }
         guard allowances.count + newCount <= Limits.stackAllowancesMaximum else { return false }
         for allowance in wanted {

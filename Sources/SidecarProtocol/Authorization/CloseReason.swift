@@ -34,6 +34,8 @@ package enum CloseReason: UInt8, Hashable, Sendable, CaseIterable {
     case lock = 15
     /// No fresh beacon of those that the policy asks for.
     case freshness = 16
+    /// Records can't be kept, and the config says that they must be.
+    case unrecorded = 20
 
     package var name: String {
         switch self {
@@ -54,6 +56,7 @@ package enum CloseReason: UInt8, Hashable, Sendable, CaseIterable {
         case .untrusted: "untrusted"
         case .lock: "lock"
         case .freshness: "freshness"
+        case .unrecorded: "unrecorded"
         }
     }
 }

@@ -9,6 +9,7 @@ package struct SignedBytes: Hashable, Sendable {
         case announcement = "mesh/1 announcement"
         case tombstone = "mesh/1 tombstone"
         case certificateRequest = "mesh/1 certificate request"
+        case records = "mesh/1 records"
         case trustRequest = "mesh/1 trust request"
         case policyKeyRequest = "mesh/1 policy key request"
         case policy = "mesh/1 policy"

@@ -29,12 +29,13 @@ extension StackGate {
         _ endpoint: IPv4Endpoint, _ flowProtocol: FlowProtocol, until: MonotonicTime?,
         at now: MonotonicTime
     ) -> Bool {
+        let allowance = StackAllowance(endpoint: endpoint, flowProtocol: flowProtocol)
         switch AddressReach(endpoint.address) {
         case .never: return false
-        case .inward where until != nil: return false
+        // A literal permission has no end; one that was given may be ended.
+        case .inward where until != nil && allowances[allowance] == nil: return false
         case .inward, .outward: break
         }
-        let allowance = StackAllowance(endpoint: endpoint, flowProtocol: flowProtocol)
         if allowances[allowance] == nil, allowances.count >= Limits.stackAllowancesMaximum {
             allowances = allowances.filter { $0.value.until.map { now < $0 } ?? true }
             guard allowances.count < Limits.stackAllowancesMaximum else { return false }

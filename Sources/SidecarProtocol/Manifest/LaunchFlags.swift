@@ -6,6 +6,9 @@ package struct LaunchFlags: Hashable, Sendable {
     package var user: WorkloadConfiguration.User?
     package var datapath: WorkloadConfiguration.Datapath?
     package var consistency: WorkloadConfiguration.Consistency?
+    package var records: WorkloadConfiguration.RecordKeeping?
+    /// The inner nil is `none`.
+    package var telemetry: TelemetryEndpoint??
     /// Words stood after `--`.
     package var givesCommand = false
     package var serves: [ServicePort] = []
@@ -24,6 +27,8 @@ package struct LaunchFlags: Hashable, Sendable {
         if let user { configuration.user = user }
         if let datapath { configuration.datapath = datapath }
         if let consistency { configuration.consistency = consistency }
+        if let records { configuration.records = records }
+        if let telemetry { configuration.telemetry = telemetry }
         extend(&configuration.serves, serves)
         extend(&configuration.calls, calls)
         extend(&configuration.egress, egress)
@@ -54,6 +59,8 @@ extension LaunchFlags {
         if user != nil { given.append(Given.user) }
         if datapath != nil { given.append(Given.datapath) }
         if consistency != nil { given.append(Given.consistency) }
+        if records != nil { given.append(Given.records) }
+        if telemetry != nil { given.append(Given.telemetry) }
         if givesCommand { given.append(Given.command) }
         return CBOR.array([.bytes(values.encoded()), .array(given.map { .text($0) })]).encoded()
     }
@@ -67,6 +74,8 @@ extension LaunchFlags {
         if given.contains(.text(Given.user)) { user = values.user }
         if given.contains(.text(Given.datapath)) { datapath = values.datapath }
         if given.contains(.text(Given.consistency)) { consistency = values.consistency }
+        if given.contains(.text(Given.records)) { records = values.records }
+        if given.contains(.text(Given.telemetry)) { telemetry = .some(values.telemetry) }
         givesCommand = given.contains(.text(Given.command))
         (serves, accepts, calls, egress) = (values.serves, values.accepts, values.calls, values.egress)
         (sockets, listen, advertise) = (values.sockets, values.listen, values.advertise)
@@ -77,6 +86,8 @@ extension LaunchFlags {
         static let user = "user"
         static let datapath = "datapath"
         static let consistency = "consistency"
+        static let records = "records"
+        static let telemetry = "otlp"
         static let command = "command"
     }
 }

@@ -45,6 +45,14 @@ package struct WorkloadConfiguration: Hashable, Sendable {
     package enum Datapath: String, Hashable, Sendable { case auto, veth, slirp }
     package enum Consistency: String, Hashable, Sendable { case none, eventual, strong }
 
+    /// What becomes of new flows while their records can't be kept.
+    package enum RecordKeeping: String, Hashable, Sendable {
+        /// They open; what is lost is counted, and a gap stands in the records.
+        case optional
+        /// They are refused.
+        case required
+    }
+
     package struct Accept: Hashable, Sendable {
         package var from: IdentityPattern
         /// Empty: all of `serves`.
@@ -92,6 +100,9 @@ package struct WorkloadConfiguration: Hashable, Sendable {
     package var listen: [String]
     /// `address:port` that announcements carry instead of the listening addresses.
     package var advertise: [String]
+    package var records: RecordKeeping
+    /// Where spans of flows go; nil for nowhere.
+    package var telemetry: TelemetryEndpoint?
 
     package init(workload: WorkloadName) {
         self.workload = workload
@@ -108,6 +119,8 @@ package struct WorkloadConfiguration: Hashable, Sendable {
         sockets = []
         listen = []
         advertise = []
+        records = .optional
+        telemetry = nil
     }
 }
 
@@ -131,6 +144,9 @@ extension WorkloadConfiguration {
         static let sockets: UInt64 = 13
         static let listen: UInt64 = 14
         static let advertise: UInt64 = 15
+        /// Those from here on are written only where they aren't the default.
+        static let records: UInt64 = 16
+        static let telemetry: UInt64 = 17
     }
 
     package static let schema: UInt64 = 1
@@ -164,6 +180,8 @@ extension WorkloadConfiguration {
         fields[Key.sockets] = .array(sockets.map { .text($0) })
         fields[Key.listen] = .array(listen.map { .text($0) })
         fields[Key.advertise] = .array(advertise.map { .text($0) })
+        if records != .optional { fields[Key.records] = .text(records.rawValue) }
+        fields[Key.telemetry] = telemetry.map { .text($0.description) }
         return fields.item.encoded()
     }
 
@@ -225,6 +243,24 @@ extension WorkloadConfiguration {
         sockets = try fields.texts(Key.sockets, "sockets")
         listen = try fields.texts(Key.listen, "listen")
         advertise = try fields.texts(Key.advertise, "advertise")
+        try readAdditions(fields)
+    }
+
+    /// Keys that canonical forms of earlier versions don't have.
+    private mutating func readAdditions(_ fields: CBORFields) throws(CBORError) {
+        if fields[Key.records] != nil {
+            guard let records = RecordKeeping(rawValue: try fields.text(Key.records, "records")),
+                records != .optional
+            else { throw .unexpected(field: "records") }
+            self.records = records
+        }
+        if fields[Key.telemetry] != nil {
+            let text = try fields.text(Key.telemetry, "otlp")
+            guard let endpoint = try? TelemetryEndpoint(parsing: text), endpoint.description == text else {
+                throw .unexpected(field: "otlp")
+            }
+            telemetry = endpoint
+        }
     }
 
     private static func name(namespace: String, name: String) throws(CBORError) -> WorkloadName {

@@ -105,6 +105,8 @@ package enum MeshInput: Sendable {
     case announcement([UInt8], certificates: [[UInt8]])
     case tombstone([UInt8])
     case nameQuery(QueryID, NameQuestion)
+    /// The operator wants a session with a callee, as if the workload had asked for its name.
+    case wanted(WorkloadName)
     /// The workload connected to a listener, or sent the first datagram of an association.
     case workloadDialled(FlowHandle, source: Endpoint, destination: Endpoint, FlowProtocol)
     case linkEstablished(LinkID, SessionPeer)
@@ -133,6 +135,8 @@ package enum MeshInput: Sendable {
     case probed(ServicePort, isUp: Bool)
     /// A message of the state's gossip for another replica.
     case replicate([UInt8], to: InstanceID)
+    /// Records are about to be lost, or no longer.
+    case recordsPressed(Bool)
     /// The wall clock stepped against the monotonic one.
     case clockStepped
     /// `nextDeadline` has come.

@@ -23,6 +23,8 @@ extension WorkloadConfiguration {
         if accepts != other.accepts { keys.append("accepts") }
         if calls != other.calls { keys.append("calls") }
         if egress != other.egress { keys.append("egress") }
+        if records != other.records { keys.append("records") }
+        if telemetry != other.telemetry { keys.append("otlp") }
         return keys
     }
 }
@@ -31,9 +33,11 @@ extension MeshNode {
     /// The shell has checked that no fixed key changed.
     mutating func adopt(_ configuration: WorkloadConfiguration) {
         let servesBefore = self.configuration.serves
+        let wasUnrecordable = isUnrecordable
         authorizer.adopt(configuration)
         redecide()
         adoptEgress(of: configuration)
+        if isUnrecordable != wasUnrecordable { adaptEgressToRecords() }
         dropUncalled()
         changeInterests()
         openCallees()

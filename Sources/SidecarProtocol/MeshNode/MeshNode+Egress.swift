@@ -9,15 +9,26 @@ extension MeshNode {
         let until = now.monotonic + max(timeToLive, Limits.egressGrantMinimum)
         egress.dropExpired(at: now.monotonic)
         let (usable, grants) = egress.resolved(host, addresses, until: until)
-        for grant in grants { effects.append(.allowEgress(grant.endpoint, until: grant.until)) }
+        if !isUnrecordable {
+            for grant in grants { effects.append(.allowEgress(grant.endpoint, until: grant.until)) }
+        }
         if usable.count < addresses.count {
             log(.notice, "\(addresses.count - usable.count) inward addresses of \(host) dropped")
         }
         effects.append(.answer(query, usable.isEmpty ? .noData : .addresses(usable)))
     }
 
+    /// While flows can't be recorded none is let out; those that are open go on.
+    mutating func adaptEgressToRecords() {
+        for grant in egress.grants.values.sorted(by: { "\($0.endpoint)" < "\($1.endpoint)" }) {
+            effects.append(
+                .allowEgress(grant.endpoint, until: isUnrecordable ? now.monotonic : grant.until))
+        }
+    }
+
     /// Addresses that the configuration lists literally are allowed from the start.
     mutating func allowLiterals() {
+        guard !isUnrecordable else { return }
         for grant in egress.grants.values where grant.until == nil {
             effects.append(.allowEgress(grant.endpoint, until: nil))
         }

@@ -45,6 +45,7 @@ extension MeshNode {
         flows[id]?.link = link
         let decision = decide(flow.direction, flow.workload, flow.port, on: link)
         flows[id]?.rule = decision.rule
+        guard !isUnrecordable else { return cut(id, .unrecorded, tellPeer: false) }
         guard let permit = authorizer.permit(for: decision) else {
             return cut(id, decision.reason, tellPeer: false)
         }
@@ -81,6 +82,9 @@ extension MeshNode {
         }
         guard flows.count < Limits.flowsMaximum else {
             return effects.append(.send(link, .reset(stream, .limit)))
+        }
+        guard !isUnrecordable else {
+            return effects.append(.send(link, .reset(stream, .unrecorded)))
         }
         let decision = decide(.inbound, peer.workload, open.port, on: link)
         guard let permit = authorizer.permit(for: decision), let own = ownAddress,
@@ -193,7 +197,7 @@ extension MeshNode {
 
     // MARK: Decisions
 
-    private func decide(
+    func decide(
         _ direction: FlowDirection, _ workload: WorkloadName, _ port: ServicePort, on link: LinkID
     ) -> Decision {
         guard let peer = links[link]?.peer, peer.workload == workload else {

@@ -9,6 +9,21 @@ extension MeshNode {
             isAllowed: flow.permit != nil, reason: reason, permit: flow.permit, since: flow.since)
     }
 
+    /// Whether no flow may open, since its records might be lost.
+    var isUnrecordable: Bool { isRecordingPressed && configuration.records == .required }
+
+    mutating func recordsPressed(_ isPressed: Bool) {
+        let before = isUnrecordable
+        isRecordingPressed = isPressed
+        guard isUnrecordable != before else { return }
+        let what =
+            isPressed
+            ? "records can't be kept, and the config requires them: no flow opens until they can"
+            : "records are kept again: flows open again"
+        adaptEgressToRecords()
+        log(isPressed ? .error : .notice, what)
+    }
+
     /// Equal at both ends; nil before the flow has a stream.
     func flowID(of flow: Flow) -> FlowID? {
         guard let link = flow.link, let stream = flow.stream, let session = links[link]?.session else {

@@ -59,6 +59,8 @@ package struct MeshNode {
     var exchange: PolicyExchange<PolicyPeer>?
     /// A policy that came before the first certificate.
     var earlyPolicy: [UInt8]?
+    /// The shell can't keep records as they come.
+    package internal(set) var isRecordingPressed = false
 
     /// Of the input that is being handled.
     var now: Now
@@ -137,6 +139,7 @@ package struct MeshNode {
         case .announcement(let bytes, let certificates): announced(bytes, certificates)
         case .tombstone(let bytes): buried(bytes)
         case .nameQuery(let query, let question): asked(query, question)
+        case .wanted(let name): want(name)
         case .workloadDialled(let flow, let source, let destination, let flowProtocol):
             dialled(flow, source, destination, flowProtocol)
         case .linkEstablished(let link, let peer): established(link, peer)
@@ -156,6 +159,7 @@ package struct MeshNode {
             egressEnded(source, destination, flowProtocol, sent: sent, received: received, why)
         case .probed(let port, let isUp): probed(port, isUp)
         case .replicate(let message, let replica): replicate(message, to: replica)
+        case .recordsPressed(let isPressed): recordsPressed(isPressed)
         case .clockStepped: clockStepped()
         case .deadline: break
         case .stop: stop()

@@ -82,7 +82,7 @@ extension MeshNode {
         }
     }
 
-    private func callStatus(_ name: WorkloadName) -> MeshStatus.Call {
+    func callStatus(_ name: WorkloadName) -> MeshStatus.Call {
         let callee = callees[name]
         let state: String =
             if callee?.verdicts != nil {

@@ -92,9 +92,17 @@ extension Session {
         }
     }
 
-    mutating func appendPing(at now: MonotonicTime) {
+    /// Asks the peer for an answer with the same number, `SessionEvent.answered`. Nil before the session
+    /// is established.
+    package mutating func ping(at now: MonotonicTime) -> UInt64? {
+        isEstablished ? appendPing(at: now) : nil
+    }
+
+    @discardableResult
+    mutating func appendPing(at now: MonotonicTime) -> UInt64 {
         let number = clocks.nextPing(at: now)
         withUnsafeBytes(of: number.bigEndian) { pending.append(.ping, StreamID(number: 0), $0) }
+        return number
     }
 
     mutating func readPing(_ body: UnsafeRawBufferPointer) throws(SessionError) {
@@ -102,8 +110,12 @@ extension Session {
         pending.append(.pong, StreamID(number: 0), body)
     }
 
-    mutating func readPong(_ body: UnsafeRawBufferPointer, at now: MonotonicTime) throws(SessionError) {
+    mutating func readPong(
+        _ body: UnsafeRawBufferPointer, at now: MonotonicTime
+    ) throws(SessionError) -> SessionEvent {
         guard body.count == 8 else { throw .malformedFrame(type: FrameType.pong.rawValue) }
-        if clocks.answered(body.bigEndian(at: 0, as: UInt64.self), at: now) { appendPing(at: now) }
+        let number = body.bigEndian(at: 0, as: UInt64.self)
+        if clocks.answered(number, at: now) { appendPing(at: now) }
+        return .answered(ping: number)
     }
 }

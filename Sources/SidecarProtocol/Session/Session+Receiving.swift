@@ -98,7 +98,7 @@ extension Session {
         case .end: return try readEnd(header.stream)
         case .credit: return try readCredit(header.stream, body)
         case .ping: try readPing(body)
-        case .pong: try readPong(body, at: now.monotonic)
+        case .pong: return try readPong(body, at: now.monotonic)
         case .rekey1: try readRekey1(body, at: now.monotonic)
         case .rekey2: try readRekey2(body, at: now)
         case .rekey3: try readRekey3(body, isLast: range.upperBound == plaintext.count, at: now)

@@ -14,6 +14,8 @@ package enum SessionEvent: Sendable {
     /// limit is reached.
     case cut(StreamID, CloseReason)
     case control(ControlFrame)
+    /// The peer says that it has read this ping, which may be one that was never sent.
+    case answered(ping: UInt64)
 }
 
 /// What became of a payload that was to be sent.

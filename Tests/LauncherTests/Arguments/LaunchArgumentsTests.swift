@@ -16,6 +16,7 @@ struct LaunchArgumentsTests {
             --config web.yaml --name shop/web --namespace shop --workload-version 1.4.2 --user keep \
             --serve 8080 --serve 53/udp --accept client:8080,9090 --accept */* --call db --call queue:5672 \
             --egress api.example.com:443 --datapath slirp --consistency strong --socket /run/x.sock \
+            --records required --otlp http://127.0.0.1:4318 \
             --listen 0.0.0.0:7400 --advertise [2001:db8::7]:7400 --join --log-stderr -- nginx -g --help
             """)
         #expect(arguments.action == .launch)
@@ -30,6 +31,8 @@ struct LaunchArgumentsTests {
         #expect(arguments.overrides.egress.map(\.spelling) == ["api.example.com:443"])
         #expect(arguments.overrides.datapath == .slirp)
         #expect(arguments.overrides.consistency == .strong)
+        #expect(arguments.overrides.records == .required)
+        #expect(arguments.overrides.telemetry??.description == "http://127.0.0.1:4318")
         #expect(arguments.overrides.sockets == ["/run/x.sock"])
         #expect(arguments.overrides.listen == ["0.0.0.0:7400"])
         #expect(arguments.overrides.advertise == ["[2001:db8::7]:7400"])
@@ -72,6 +75,8 @@ struct LaunchArgumentsTests {
             ("--serve 80/sctp", "protocol \"sctp\" isn't known"),
             ("--serve 80/tcp/x", "is not a port"), ("--datapath tun", "use auto, veth or slirp"),
             ("--consistency raft", "use none, eventual or strong"), ("--egress host", "\"host\" has no port"),
+            ("--records must", "use optional or required"),
+            ("--otlp localhost:4318", "write http://HOST:PORT"),
             ("--egress web.mesh:80", "is inside the mesh"), ("--namespace A", "is not a DNS label"),
             ("--namespace v--x", "begins with v--"), ("--user 0", "is not the name of a Unix user"),
             ("--socket run/x", "is not the path of a unix socket"),
@@ -93,7 +98,8 @@ struct LaunchArgumentsTests {
     func help() {
         for option in [
             "config", "name", "namespace", "workload-version", "user", "serve", "accept", "call", "egress",
-            "datapath", "consistency", "socket", "listen", "advertise", "join", "log-stderr", "print-config",
+            "datapath", "consistency", "records", "otlp", "socket", "listen", "advertise", "join",
+            "log-stderr", "print-config",
             "dry-run", "version", "help",
         ] { #expect(Usage.text.contains("--\(option)"), "--\(option)") }
         #expect(Usage.text.split(separator: "\n").allSatisfy { $0.count <= 110 })

@@ -14,6 +14,8 @@ struct LaunchFlagsTests {
         flags.user = .named("www-data")
         flags.datapath = .slirp
         flags.consistency = .eventual
+        flags.records = .required
+        flags.telemetry = .some(nil)
         flags.givesCommand = true
         flags.serves = [ServicePort(80, .tcp)]
         flags.accepts = [.init(from: from, ports: [80])]

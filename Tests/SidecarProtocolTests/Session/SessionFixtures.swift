@@ -92,6 +92,8 @@ final class SessionPair {
         var events: [SessionEvent] = []
         var payload: [UInt32: [UInt8]] = [:]
         var datagrams: [UInt32: [[UInt8]]] = [:]
+        /// Pings of this end that the other has answered.
+        var answered: [UInt64] = []
         var error: SessionError?
         /// Reports payload as taken at once.
         var consumes = true
@@ -245,6 +247,7 @@ final class SessionPair {
             }
         case .datagram(let id, let range):
             ends[end].datagrams[id.number, default: []].append(Array(plain[range]))
+        case .answered(let ping): ends[end].answered.append(ping)
         case .established, .renewed, .end, .credit, .cut, .control: ends[end].events.append(event)
         }
     }
