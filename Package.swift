@@ -92,7 +92,7 @@ let package = Package(
         .testTarget(
             name: "SidecarTests",
             dependencies: [
-                "Sidecar", "SidecarProtocol", "Transport", "CLinuxShims",
+                "Sidecar", "SidecarProtocol", "Simulator", "Transport", "CLinuxShims",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio, swiftSettings: house),
         // The state server behind a socket, for what drives it from outside.
@@ -123,12 +123,13 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: house),
         // The built executables with real programs.
         .testTarget(
-            name: "MeshTests", exclude: ["Datapaths/probe-client.py", "Datapaths/probe-server.py"],
+            name: "MeshTests",
+            exclude: ["Control/otlp-collector.py", "Datapaths/probe-client.py", "Datapaths/probe-server.py"],
             swiftSettings: house),
         .testTarget(
             name: "MeshCommandTests",
             dependencies: [
-                "MeshCommand", "SidecarProtocol",
+                "MeshCommand", "SidecarProtocol", "Simulator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             exclude: ["Snapshots/help.txt"], swiftSettings: house),

@@ -37,7 +37,8 @@ struct Mesh: ParsableCommand {
         version: MeshVersion.text,
         subcommands: [
             Status.self, Flows.self, Tap.self, Trace.self, Edges.self, RecordsNoun.self, Whois.self,
-            Explain.self, Metrics.self, Check.self, Reload.self, Shutdown.self, PolicyNoun.self, Lock.self,
-            Unlock.self, IdentityNoun.self, NodeNoun.self, Trust.self, Config.self, Version.self,
+            Explain.self, Ping.self, Top.self, DrillNoun.self, BundleVerb.self, Metrics.self, Check.self,
+            Reload.self, Shutdown.self, PolicyNoun.self, Lock.self, Unlock.self, IdentityNoun.self,
+            NodeNoun.self, Trust.self, Config.self, Completion.self, Version.self,
         ])
 }

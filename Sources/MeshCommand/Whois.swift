@@ -6,7 +6,7 @@ struct Whois: Verb {
         abstract: "Say who is behind an address or a flow, as the running sidecars know it.",
         discussion: """
             An address of the mesh is private to the sidecar that gave it out, so each answer names the \
-            workload that sees it so.
+            workload that sees it so. A flow that isn't open is looked for in the records.
 
             Exit codes: 0 known; 1 nobody here knows it.
             """)
@@ -26,7 +26,8 @@ struct Whois: Verb {
                 "\"\(subject)\" is neither an address nor the id of a flow",
                 fix: "give an address such as 198.18.3.4, or 4 to 32 hexadecimal digits", exitCode: 64)
         }
-        let found = isAddress ? addresses(instances) : flows(instances)
+        var found = isAddress ? addresses(instances) : flows(instances)
+        if found.isEmpty, isFlow { found = endedFlows() }
         if options.json {
             let list = JSON.list(found.map(\.json))
             return Answer(text: "\(JSON.object(["found": list]))\n", exitCode: found.isEmpty ? 1 : 0)
@@ -34,7 +35,9 @@ struct Whois: Verb {
         guard !found.isEmpty else {
             throw Complaint(
                 "no sidecar that runs here knows \(subject)",
-                fix: isAddress ? "see mesh status NAME for the addresses in use" : "see mesh flows --ended")
+                fix: isAddress
+                    ? "see mesh status NAME for the addresses in use"
+                    : "no record here tells of it either; see mesh flows --ended")
         }
         return Answer(text: found.map { $0.line + "\n" }.joined())
     }
@@ -84,6 +87,27 @@ struct Whois: Verb {
             )
         }
     }
+
+    /// What records say of flows that are over: the last line of each end.
+    private func endedFlows() -> [Finding] {
+        let wanted = Array("\"flow_id\":\"\(subject.lowercased())".utf8)
+        var last: [String: Finding] = [:]
+        _ = Array(RecordFile.all(in: options.place.paths).reversed()).forEachLine { file, line in
+            guard wanted.withUnsafeBytes({ line.index(of: $0) }) != nil, last.count < Whois.flowsMaximum,
+                let flow = JSON(parsing: Array(line)).map(Flow.init)
+            else { return }
+            let told =
+                "flow \(flow.id.prefix(16)) was \(flow.end("src")) -> \(flow.end("dst")), \(flow.verdict), "
+                + "\(flow.event) at \(flow.json["time"].text ?? "-"), on record of \(file.workload)"
+            last[file.instance + flow.id] = (
+                Table.visible(told),
+                flow.json.adding(["workload": .text(file.workload), "instance": .text(file.instance)])
+            )
+        }
+        return last.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    private static let flowsMaximum = 32
 
     /// The address of `address:port` or `[address]:port`.
     private static func host(_ text: String?) -> String? {

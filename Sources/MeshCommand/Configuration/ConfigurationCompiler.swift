@@ -13,6 +13,7 @@ package struct ConfigurationCompiler {
     static let keys = [
         "mesh", "workload", "namespace", "version", "command", "user", "serves", "accepts", "calls",
         "egress", "datapath", "consistency", "sockets", "listen", "advertise",
+        "records", "otlp",
     ]
 
     /// One's own trust domain, where it is known.
@@ -126,6 +127,10 @@ package struct ConfigurationCompiler {
             single(value, key, into: &configuration.datapath, ConfigurationGrammar.datapath)
         case "consistency":
             single(value, key, into: &configuration.consistency, ConfigurationGrammar.consistency)
+        case "records":
+            single(value, key, into: &configuration.records, ConfigurationGrammar.recordKeeping)
+        case "otlp":
+            single(value, key, into: &configuration.telemetry, ConfigurationGrammar.telemetry)
         case "serves":
             configuration.serves = list(
                 value, key, example: "{port: 8080, protocol: tcp}", ConfigurationCompiler.servicePort)

@@ -23,6 +23,8 @@ package enum YAMLText {
             sockets:\(list(configuration.sockets.map(scalar)))
             listen:\(list(configuration.listen.map(scalar)))
             advertise:\(list(configuration.advertise.map(scalar)))
+            records: \(configuration.records.rawValue)
+            otlp: \(configuration.telemetry.map { scalar($0.description) } ?? "none")
 
             """
     }

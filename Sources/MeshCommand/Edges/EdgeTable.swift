@@ -82,6 +82,7 @@ struct EdgeTable {
     /// - Parameter isLive: told by an admin socket: a flow that is open now, with its bytes so far.
     mutating func add(_ bytes: UnsafeRawBufferPointer, isLive: Bool = false) {
         guard let line = RecordLine(bytes) else {
+            if RecordLine.isAside(bytes) { return }
             unreadable += 1
             return
         }

@@ -49,11 +49,21 @@ struct FlowTable {
 
     /// One line by itself, for a list that grows.
     static func line(_ flow: Flow, seenBy workload: String) -> String {
+        if flow.event == "gap" { return gapLine(flow, seenBy: workload) }
         let cells = cells(flow, workload).map(Table.visible)
         return
             "\(cells[0])  \(cells[1])  \(cells[2]): \(cells[3]) -> \(cells[4]) \(cells[5]), \(flow.verdict), "
             + "sent \(cells[6]), received \(cells[7]), \(cells[8]), flow \(cells[9])"
             + (cells[10].isEmpty ? "\n" : ", \(cells[10])\n")
+    }
+
+    /// That records were lost, which are therefore not among the others.
+    static func gapLine(_ flow: Flow, seenBy workload: String) -> String {
+        let json = flow.json
+        let text =
+            "\(json["time"].text ?? "-")  gap  \(workload): \(json["lost"].integer ?? 0) records lost from "
+            + "\(json["from"].text ?? "-") to \(json["until"].text ?? "-") (\(json["cause"].text ?? "-"))"
+        return Table.visible(text) + "\n"
     }
 
     private static func cells(_ flow: Flow, _ workload: String) -> [String] {

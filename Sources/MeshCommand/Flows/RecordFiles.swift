@@ -57,7 +57,7 @@ struct RecordFile {
         else { return ([], start) }
         let flows = bytes[..<last].split(separator: UInt8(ascii: "\n")).compactMap { line in
             JSON(parsing: Array(line)).map(Flow.init)
-        }
+        }.filter { $0.event != "signature" }
         return (flows, start + last + 1)
     }
 

@@ -8,9 +8,9 @@
 //   moved leaves a place where the hash doesn't follow. After such a place the check goes on from the
 //   chain that the line states, so that every place is found, not only the first.
 //
-//   Three things can't be seen by the chain alone, and `mesh records verify` says so: lines cut off at the
-//   very end, the content of the first line that is kept once older files were dropped, and a file that
-//   was written anew as a whole, since nothing in it is signed.
+//   Three things can't be seen by the chain alone: lines cut off at the very end, the content of the first
+//   line that is kept once older files were dropped, and a file that was written anew as a whole. The
+//   signatures show these, see `RecordSignatures`.
 
 import Glibc
 import SidecarProtocol
@@ -52,7 +52,7 @@ struct RecordChain {
     static let breaksMaximum = 64
 
     /// The chain of the line before; nil before the first.
-    private var previous: [UInt8]?
+    private(set) var previous: [UInt8]?
     /// The line before had no chain to go on from.
     private var isUncertain = false
     private let mayLackBeginning: Bool

@@ -49,6 +49,22 @@ struct RecordLine {
         (self.sent, self.received) = (sent, received)
     }
 
+    /// What isn't of a flow: a signature, or a gap.
+    static func isAside(_ line: UnsafeRawBufferPointer) -> Bool {
+        isSignature(line) || hasEvent(line, #"","event":"gap","#)
+    }
+
+    static func isSignature(_ line: UnsafeRawBufferPointer) -> Bool {
+        hasEvent(line, #"","event":"signature","#)
+    }
+
+    /// `{"time":"2026-01-01T00:00:00.000Z","event":"…",`: its place is fixed.
+    private static func hasEvent(_ line: UnsafeRawBufferPointer, _ event: StaticString) -> Bool {
+        let (place, count) = (33, event.utf8CodeUnitCount)
+        guard line.count > place + count else { return false }
+        return UnsafeRawBufferPointer(rebasing: line[place..<(place + count)]).index(of: event) == 0
+    }
+
     func text(_ range: Range<Int>) -> String {
         let slice = UnsafeRawBufferPointer(rebasing: bytes[range])
         guard slice.contains(UInt8(ascii: "\\")) else { return String(decoding: slice, as: UTF8.self) }

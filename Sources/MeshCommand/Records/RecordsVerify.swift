@@ -7,12 +7,15 @@ struct RecordsVerify: Verb {
         abstract: "Say whether records files are as their sidecars wrote them.",
         discussion: """
             Each line carries a hash over itself and the line before, over rotated files too: a line that was \
-            changed, taken out, put in or moved is found, with its file and number. Nothing is signed, so the \
-            chain can't show that lines were cut off at the very end of the newest file (of a workload that \
-            runs, its sidecar is asked how many it wrote), nor that a whole series was written anew.
+            changed, taken out, put in or moved is found, with its file and number. The sidecar signs the chain \
+            when it begins, every 64 lines or each minute, and at its end, with the certificate that it has \
+            then: so a series that was written anew is found too, and who wrote it is proved. The last lines of \
+            a sidecar that was killed are unsigned, and lines cut off behind the last signature aren't seen \
+            (of a workload that runs, its sidecar is asked how many it wrote): a note says so, and with \
+            --strict it counts as a finding.
 
-            Exit codes: 0 intact; 1 something is changed, missing, moved or torn; 2 a file can't be read, or \
-            nothing has that name.
+            Exit codes: 0 intact; 1 something is changed, missing, moved, torn, or not signed as it should be; \
+            2 a file can't be read, or nothing has that name.
             """)
 
     @Argument(
@@ -22,18 +25,46 @@ struct RecordsVerify: Verb {
             """, completion: .workloads)
     var subject: String?
 
+    @Flag(help: "Of an instance that has ended, the last line must be its closing signature.")
+    var strict = false
+
+    @Option(
+        name: .customLong("bundle"),
+        help: ArgumentHelp(
+            "Another trust bundle that signers may belong to, such as one of another host or of before the roots "
+                + "changed; may be repeated.", valueName: "file"), completion: .file())
+    var bundleFiles: [String] = []
+
     @OptionGroup var options: ReportOptions
 
     func answer() throws -> Answer {
         let written = LinesWritten(in: options.place.paths)
+        let bundles = try bundles()
         let verdicts = try series().map { (series) throws(Complaint) in
-            try SeriesVerdict(OpenSeries(series.base), written: written.count(of: series))
+            try SeriesVerdict(
+                OpenSeries(series.base), written: written.count(of: series), bundles: bundles,
+                mustEnd: strict && !written.runs(series))
         }
         let isIntact = verdicts.allSatisfy(\.isIntact)
         let json = JSON.object(["intact": .bool(isIntact), "series": .list(verdicts.map(\.json))])
         let text =
             verdicts.isEmpty ? "There are no records.\n" : verdicts.map(\.text).joined()
         return Answer(text: options.json ? "\(json)\n" : text, exitCode: isIntact ? 0 : 1)
+    }
+
+    /// The trust domain's own, where there is one, and those that are named.
+    private func bundles() throws(Complaint) -> [TrustBundle] {
+        let own = options.place.paths.trustBundleFile
+        let paths = (FileStatus(own) == nil ? [] : [own]) + bundleFiles
+        return try paths.map { (path) throws(Complaint) in
+            let bytes = try FileContent.read(path, atMost: Limits.trustBundleBytesMaximum + 1)
+            do { return try TrustBundle(canonical: bytes) } catch {
+                throw Complaint(
+                    "\(path) isn't a trust bundle: \(error)",
+                    fix: "name a copy of a state folder's trust/bundle",
+                    exitCode: 2)
+            }
+        }
     }
 
     private func series() throws(Complaint) -> [RecordSeries] {
@@ -56,33 +87,52 @@ struct RecordsVerify: Verb {
 /// then have at least as many.
 struct LinesWritten {
     private var counts: [String: Int] = [:]
+    private var running: Set<String> = []
 
     init(in paths: MeshPaths) {
         let folders = entries(of: paths.instancesFolder)
         let answers = AdminClient.ask(
             folders.map { ("\(paths.instancesFolder)/\($0)/\(MeshPaths.adminSocketName)", .get("/metrics")) })
         for (folder, answer) in zip(folders, answers) {
-            let name = "mesh_records_written_total "
+            let name = "mesh_records_lines_total "
             let line = (try? answer.get())?.text.split(separator: "\n").first { $0.hasPrefix(name) }
+            if (try? answer.get()) != nil { running.insert(folder) }
             counts[folder] = line.flatMap { Int($0.dropFirst(name.count)) }
         }
     }
 
     /// Nil where nobody runs who would know.
     func count(of series: RecordSeries) -> Int? { counts[String(series.instance.prefix(16))] }
+
+    func runs(_ series: RecordSeries) -> Bool { running.contains(String(series.instance.prefix(16))) }
 }
 
 /// What was found of one series.
 struct SeriesVerdict {
     private let series: RecordSeries
     private let chain: RecordChain
+    private let signatures: RecordSignatures
     private let missingAtEnd: Int
+    /// The end should be signed, and isn't.
+    private let lacksEnd: Bool
 
-    /// - Parameter written: lines that the sidecar says it wrote, where it runs.
-    init(_ open: OpenSeries, written: Int?) throws(Complaint) {
+    /// - Parameters:
+    ///   - written: lines that the sidecar says it wrote, where it runs.
+    ///   - mustEnd: whether an end without its signature is a finding.
+    init(
+        _ open: OpenSeries, written: Int?, bundles: [TrustBundle], mustEnd: Bool
+    ) throws(Complaint) {
         series = open.series
         var chain = RecordChain(mayLackBeginning: series.mayLackBeginning)
-        try open.readLines { chain.add($0, $1, file: $2, number: $3) }
+        var signatures = RecordSignatures(
+            bundles: bundles, instance: series.instance, mayLackBeginning: series.mayLackBeginning)
+        try open.readLines { line, end, file, number in
+            let before = chain.previous ?? RecordChain.beginning
+            chain.add(line, end, file: file, number: number)
+            signatures.add(line, end, after: before, file: file, number: number)
+        }
+        self.signatures = signatures
+        lacksEnd = mustEnd && chain.lines > 0 && !signatures.isEnded
         if chain.wantsPlaces {
             try open.readLines { line, _, file, number in
                 chain.offer(line, file: file, number: number)
@@ -93,7 +143,40 @@ struct SeriesVerdict {
         missingAtEnd = series.mayLackBeginning ? 0 : max(0, (written ?? 0) - chain.lines)
     }
 
-    var isIntact: Bool { chain.isIntact && missingAtEnd == 0 }
+    var isIntact: Bool { findings.isEmpty }
+
+    private struct Finding {
+        var file: Int
+        var line: Int
+        var kind: String
+        var what: String
+    }
+
+    private var findings: [Finding] {
+        var found = chain.breaks.map {
+            Finding(file: $0.file, line: $0.line, kind: $0.kind.rawValue, what: what($0))
+        }
+        found += signatures.findings.map {
+            Finding(file: $0.file, line: $0.line, kind: $0.kind.rawValue, what: $0.what)
+        }
+        found.sort { ($0.file, $0.line, $0.kind) < ($1.file, $1.line, $1.kind) }
+        let last = series.paths.count - 1
+        if missingAtEnd > 0 {
+            found.append(Finding(file: last, line: chain.lines + 1, kind: "cut-off", what: missing))
+        }
+        if lacksEnd {
+            found.append(Finding(file: last, line: chain.lines + 1, kind: "unsigned-end", what: unsignedEnd))
+        }
+        return found
+    }
+
+    private var findingCount: Int {
+        chain.breakCount + signatures.findingCount + (missingAtEnd > 0 ? 1 : 0) + (lacksEnd ? 1 : 0)
+    }
+
+    private var unsignedEnd: String {
+        "the end isn't signed: the sidecar was killed, or lines behind the last signature were cut off or changed"
+    }
 
     private func name(_ file: Int) -> String {
         series.paths.indices.contains(file) ? series.paths[file] : "?"
@@ -127,43 +210,61 @@ struct SeriesVerdict {
     }
 
     private var notes: [String] {
-        chain.isFirstLineProved
-            ? [] : ["the oldest line's content can't be proved: files before it were dropped in due course"]
+        var notes: [String] = []
+        if !chain.isFirstLineProved, signatures.count == 0 {
+            notes.append(
+                "the oldest line's content can't be proved: files before it were dropped in due course")
+        }
+        if signatures.count > 0, !signatures.isAnybodyKnown {
+            notes.append("who signed isn't proved: there is no trust bundle here; give one by --bundle")
+        }
+        let isSigned = signatures.count > 0 || signatures.isAnybodyKnown
+        if chain.lines > 0, isSigned, !signatures.isEnded, !lacksEnd {
+            let count = signatures.unsignedTail
+            notes.append(
+                count == 0
+                    ? "it isn't closed: lines may follow, or were cut off"
+                    : "the last \(count) lines aren't signed, or not yet, and lines may have been cut off behind them"
+            )
+        }
+        return notes
+    }
+
+    private var authors: String {
+        guard signatures.count > 0 else { return "" }
+        return ", signed \(signatures.count) times by \(signatures.signers.joined(separator: ", "))"
     }
 
     var text: String {
         let files = series.paths.count == 1 ? "1 file" : "\(series.paths.count) files"
-        let head = "\(series.workload) (\(series.label)): \(chain.lines) lines in \(files), "
-        var lines = [head + (isIntact ? "intact" : "NOT intact")]
-        lines += chain.breaks.map { "  \(name($0.file)):\($0.line): \(what($0))" }
-        if chain.breakCount > chain.breaks.count {
-            lines.append("  and \(chain.breakCount - chain.breaks.count) more places")
+        let head = "\(series.workload) (\(series.label)): \(chain.lines) lines in \(files)\(authors), "
+        let findings = findings
+        var lines = [head + (findings.isEmpty ? "intact" : "NOT intact")]
+        lines += findings.map {
+            $0.kind == "cut-off" || $0.kind == "unsigned-end"
+                ? "  \(name($0.file)): \($0.what)" : "  \(name($0.file)):\($0.line): \($0.what)"
         }
-        if missingAtEnd > 0 { lines.append("  \(name(series.paths.count - 1)): \(missing)") }
+        if findingCount > findings.count {
+            lines.append("  and \(findingCount - findings.count) more places")
+        }
         lines += notes.map { "  note: \($0)" }
         return lines.map { Table.visible($0) + "\n" }.joined()
     }
 
     var json: JSON {
-        var findings = chain.breaks.map { found in
+        let found = findings.map { found in
             JSON.object([
-                "file": .text(name(found.file)), "line": .number(found.line),
-                "kind": .text(found.kind.rawValue),
-                "what": .text(what(found)),
+                "file": .text(name(found.file)), "line": .number(found.line), "kind": .text(found.kind),
+                "what": .text(found.what),
             ])
-        }
-        if missingAtEnd > 0 {
-            findings.append(
-                .object([
-                    "file": .text(name(series.paths.count - 1)), "line": .number(chain.lines + 1),
-                    "kind": .text("cut-off"), "what": .text(missing),
-                ]))
         }
         return .object([
             "workload": .text(series.workload), "instance": .text(series.instance),
             "files": .list(series.paths.map(JSON.text)), "lines": .number(chain.lines),
-            "intact": .bool(isIntact), "findings": .list(findings),
-            "findings_total": .number(chain.breakCount + (missingAtEnd > 0 ? 1 : 0)),
+            "signatures": .number(signatures.count), "signers": .list(signatures.signers.map(JSON.text)),
+            "certificates": .number(signatures.serials.count), "closed": .bool(signatures.isEnded),
+            "unsigned_lines": .number(signatures.unsignedTail),
+            "intact": .bool(isIntact), "findings": .list(found), "findings_total": .number(findingCount),
             "notes": .list(notes.map(JSON.text)),
         ])
     }

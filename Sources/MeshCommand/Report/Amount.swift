@@ -40,6 +40,15 @@ enum Amount {
     }
 }
 
+extension Amount {
+    /// `0.21`, `12.40`: milliseconds with two digits, from microseconds.
+    static func milliseconds(microseconds: Int) -> String {
+        let hundredths = (max(0, microseconds) + 5) / 10
+        let rest = hundredths % 100
+        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
+    }
+}
+
 /// Of a clock that never steps.
 func monotonicMilliseconds() -> Int {
     var time = timespec()
@@ -73,6 +82,17 @@ enum WallClock {
         let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
         let days = shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 719_468
         return days * 86_400 + hour * 3600 + minute * 60 + second
+    }
+
+    /// Milliseconds since 1970 of a time as sidecars write it: `2026-01-31T12:00:00.123Z`, three digits
+    /// and no others.
+    static func milliseconds(rfc3339 text: String) -> Int? {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 24, bytes[19] == UInt8(ascii: "."), let seconds = seconds(rfc3339: text),
+            bytes[20..<23].allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
+            let fraction = Int(String(decoding: bytes[20..<23], as: UTF8.self))
+        else { return nil }
+        return seconds * 1000 + fraction
     }
 
     /// `2026-01-31T12:00:00Z`.

@@ -7,7 +7,7 @@ struct TapLine {
     /// Nil for what isn't a beginning, an end or a refusal.
     init?(_ line: [UInt8]) {
         guard let json = JSON(parsing: line),
-            ["open", "close", "denied", "refused"].contains(json["event"].text)
+            ["open", "close", "denied", "refused", "gap"].contains(json["event"].text)
         else { return nil }
         record = json
     }
@@ -15,6 +15,7 @@ struct TapLine {
     /// - Parameter workload: whose sidecar tells it.
     func text(toldBy workload: String) -> String {
         let flow = Flow(json: record)
+        if flow.event == "gap" { return FlowTable.gapLine(flow, seenBy: workload) }
         let event = flow.event + String(repeating: " ", count: max(0, 7 - flow.event.count))
         var parts = [
             "\(record["time"].text ?? "-")  \(event)  \(flow.name("src")) -> \(flow.name("dst")) "

@@ -7,7 +7,15 @@ import SidecarProtocol
 import Transport
 
 extension Driver {
-    func respond(to request: AdminRequest) -> AdminResponse {
+    func respond(to request: AdminRequest, _ answer: @escaping (AdminResponse) -> Void) {
+        switch (request.method, request.path) {
+        case (.post, "/ping"): ping(request.body, answer)
+        case (.post, "/drill"): startDrill(request.body, answer)
+        default: answer(respond(to: request))
+        }
+    }
+
+    private func respond(to request: AdminRequest) -> AdminResponse {
         switch (request.method, request.path) {
         case (.get, "/live"): return .text(200, "live")
         case (.get, "/ready"):
@@ -23,7 +31,7 @@ extension Driver {
         case (.get, "/certificates"): return certificatesAnswer()
         case (.post, "/reload"): return reload(request.body)
         case (.post, "/shutdown"): return shutDown()
-        case (.get, "/reload"), (.get, "/shutdown"), (.get, "/renew"):
+        case (.get, "/reload"), (.get, "/shutdown"), (.get, "/renew"), (.get, "/ping"), (.get, "/drill"):
             return .text(405, "\(request.path) takes POST")
         case (.post, "/live"), (.post, "/ready"), (.post, "/metrics"), (.post, "/flows"),
             (.post, "/config"), (.post, "/status"), (.post, "/identity"), (.post, "/certificates"):
@@ -32,7 +40,7 @@ extension Driver {
             return .text(
                 404,
                 "\(request.path) isn't here; there are GET /live /ready /metrics /flows /config /status "
-                    + "/identity /certificates and POST /reload /renew /shutdown")
+                    + "/identity /certificates and POST /reload /renew /shutdown /ping /drill")
         }
     }
 
@@ -78,6 +86,8 @@ extension Driver {
         let changed = old.liveKeysChanged(in: new)
         if !changed.isEmpty {
             feed(.configuration(new))
+            if new.records == .required { records.begin() }
+            exportSpans()
             do {
                 try SmallFile.write(body, to: instanceFolder + "/" + MeshPaths.configurationName)
             } catch {
@@ -128,5 +138,7 @@ extension WorkloadConfiguration {
         json.member("sockets", strings: sockets)
         json.member("listen", strings: listen)
         json.member("advertise", strings: advertise)
+        json.member("records", records.rawValue)
+        json.member("otlp", telemetry?.description)
     }
 }

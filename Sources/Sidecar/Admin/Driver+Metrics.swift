@@ -102,10 +102,26 @@ extension Driver {
             "mesh_connections_refused_total", .counter, "Connections refused at a limit.",
             counters.refusedConnections)
         text.single("mesh_records_written_total", .counter, "Records on disk.", own.written)
+        text.single(
+            "mesh_records_lines_total", .counter, "Lines on disk: records, signatures and gaps.", own.lines)
+        text.single(
+            "mesh_records_signatures_total", .counter, "Signatures over records.", own.signatures)
+        text.single(
+            "mesh_records_gaps_total", .counter, "Gaps on record: lines that say how many were lost.",
+            own.gaps)
+        text.single(
+            "mesh_records_pressed", .gauge,
+            "1 while records can't be written or the queue is nearly full; with records: required, no flow opens.",
+            node.isRecordingPressed ? 1 : 0)
         text.family("mesh_queue_drops_total", .counter, "What a full queue or disk refused.") { family in
             family.sample([("queue", "records")], own.dropped)
             family.sample([("queue", "disk")], own.failed)
             family.sample([("queue", "names")], names.refusedCount)
+            if let spans { family.sample([("queue", "spans")], spans.queue.droppedCount) }
+        }
+        if let spans {
+            text.single(
+                "mesh_spans_sent_total", .counter, "Spans that the collector took.", spans.queue.sentCount)
         }
     }
 

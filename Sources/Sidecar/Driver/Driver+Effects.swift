@@ -39,6 +39,7 @@ extension Driver {
             note(record)
             metrics.count(record)
             records.append(record)
+            spans?.append(record)
         case .log(let level, let text): logger.log(level: Logger.Level(level), "\(text)")
         case .stopped: stopped()
         }

@@ -51,6 +51,8 @@ extension Driver {
         } else {
             credentials = CredentialSource(credential)
         }
+        records.renew(credential)
+        if node.configuration.records == .required { records.begin() }
         feed(.credential(credential))
         becomeReady()
     }

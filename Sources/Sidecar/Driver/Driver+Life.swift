@@ -10,6 +10,8 @@ import Transport
 extension Driver {
     /// Starts everything that doesn't need the namespaces, which the launcher builds meanwhile.
     func begin() {
+        recordsOwner.value = self
+        exportSpans()
         do {
             // First, since the issuer then works beside this process.
             requestCredential()
@@ -84,7 +86,7 @@ extension Driver {
     private func openAdmin() {
         let path = instanceFolder + "/" + MeshPaths.adminSocketName
         do {
-            try AdminSocket.open(path: path, on: loop) { [unowned self] in respond(to: $0) }
+            try AdminSocket.open(path: path, on: loop, answer: { [unowned self] in respond(to: $0, $1) })
                 .assumeIsolated().whenSuccess { self.admin = $0 }
         } catch {
             logger.error("\(error)")
@@ -123,11 +125,19 @@ extension Driver {
         feed(.stop)
     }
 
-    /// Everything is said; what was written this turn leaves in the tasks that are queued already.
+    /// Everything is said; what was written this turn leaves in the tasks that are queued already, and the
+    /// last spans in a moment.
     func stopped() {
         let bound = NIOLoopBound(self, eventLoop: loop)
-        loop.execute { bound.value.loop.execute { bound.value.end() } }
+        loop.execute {
+            bound.value.loop.execute {
+                guard let spans = bound.value.spans else { return bound.value.endAfterSpans() }
+                spans.drain(atMost: .milliseconds(500)) { bound.value.endAfterSpans() }
+            }
+        }
     }
+
+    private func endAfterSpans() { end() }
 
     private func end() -> Never {
         if !records.close(atMost: .milliseconds(500)) {

@@ -28,6 +28,8 @@ final class Driver {
     let workload: WorkloadName
     let logger: Logger
     let records: RecordWriter
+    /// Itself, once it has begun: whom the writer's thread tells how it gets on.
+    let recordsOwner: NIOLoopBoundBox<Driver?>
     let startedAt = Now.current()
 
     var node: MeshNode
@@ -97,6 +99,10 @@ final class Driver {
     var isOrphan = false
     var isTrimScheduled = false
     var metrics = FlowMetrics()
+    /// Nil where the config names no collector.
+    var spans: SpanExporter?
+    /// At most one at a time.
+    var drill: DrillRun?
     var counters = SidecarCounters()
     var cutLatencies = CutLatencies()
     /// Of the policy in force; nil while it is the first that this sidecar has known.
@@ -120,9 +126,15 @@ final class Driver {
             configuration: configuration, instance: launch.instance, incarnation: launch.incarnation,
             addresses: launch.incarnation > 1 ? SmallFile.read(folder + "/" + MeshPaths.addressesName) : nil,
             now: startedAt)
-        records = RecordWriter(path: paths.recordsFile(configuration.workload, launch.instance)) {
-            logger.error("\($0)")
-        }
+        let owner = NIOLoopBoundBox<Driver?>.makeEmptyBox(eventLoop: loop)
+        recordsOwner = owner
+        records = RecordWriter(
+            path: paths.recordsFile(configuration.workload, launch.instance),
+            signer: RecordSigner(instance: launch.instance, incarnation: launch.incarnation),
+            warn: { logger.error("\($0)") },
+            pressed: { isPressed in
+                loop.execute { owner.value?.feed(.recordsPressed(isPressed)) }
+            })
     }
 
     var instanceFolder: String { paths.instanceFolder(launch.instance) }

@@ -32,7 +32,9 @@ final class FakeMesh: Sendable {
     var place: [String] { ["--runtime-dir", folder, "--state-dir", folder + "/state"] }
 
     /// The answer of a verb to these arguments.
-    func answer(_ arguments: String...) throws -> Answer {
+    func answer(_ arguments: String...) throws -> Answer { try answer(arguments) }
+
+    func answer(_ arguments: [String]) throws -> Answer {
         let command = try Mesh.parseAsRoot(arguments + place)
         guard let verb = command as? any Verb else { throw Complaint("no verb", fix: "name one") }
         return try verb.answer()
@@ -56,10 +58,15 @@ final class FakeMesh: Sendable {
     }
 
     func write(_ text: String, to name: String) throws -> String {
+        try write(bytes: Array(text.utf8), to: name)
+    }
+
+    @discardableResult
+    func write(bytes: [UInt8], to name: String) throws -> String {
         let path = "\(folder)/\(name)"
         let parent = String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])
         try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
-        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
         return path
     }
 

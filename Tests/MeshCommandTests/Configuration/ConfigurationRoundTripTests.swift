@@ -23,6 +23,8 @@ import Testing
         sockets: [/run/example.sock]
         listen: ["0.0.0.0:7400", "[::]:7400"]
         advertise: ["192.0.2.7:7400"]
+        records: required
+        otlp: "http://[::1]:4318/otel/"
         """
 
     @Test("every key is read, and printed so that it reads the same again")
@@ -39,6 +41,9 @@ import Testing
         #expect(read.calls.map(\.port) == [nil, nil, 8080])
         #expect(read.egress.map(\.host) == ["api.example.com", "192.0.2.7", "2001:db8::7"])
         #expect((read.datapath, read.consistency) == (.slirp, .strong))
+        #expect(read.records == .required)
+        #expect(read.telemetry?.description == "http://[::1]:4318/otel")
+        #expect(read.telemetry?.path == "/otel/v1/traces")
         #expect(read.listen == ["0.0.0.0:7400", "[::]:7400"])
         #expect(try compile(YAMLText.file(read)) == read)
         #expect(try WorkloadConfiguration(canonical: read.encoded()) == read)

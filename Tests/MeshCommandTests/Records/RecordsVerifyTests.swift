@@ -17,7 +17,7 @@ import Testing
         for (number, text) in older { _ = try mesh.write(text, to: RecordsVerifyTests.name + ".\(number)") }
         if let lines {
             mesh.start(
-                "default/web", ["/metrics": .init(200, "# HELP x\nmesh_records_written_total \(lines)\n")])
+                "default/web", ["/metrics": .init(200, "# HELP x\nmesh_records_lines_total \(lines)\n")])
         }
         let answer = try mesh.answer("records", "verify", "web", "--json")
         let json = try #require(JSON(parsing: Array(answer.text.utf8)))

@@ -13,7 +13,7 @@ struct RecordFileTests {
         try withFolder { folder in
             let path = folder + "/a/b/r.jsonl"
             var file = RecordFile(path: path)
-            #expect(file.write([record(1), record(2)]).written == 2)
+            #expect(write([record(1), record(2)], to: &file).written == 2)
             file.close()
             let lines = try lines(of: path)
             #expect(lines.count == 2)
@@ -29,7 +29,7 @@ struct RecordFileTests {
             let path = folder + "/r.jsonl"
             for number in 1...3 {
                 var file = RecordFile(path: path)
-                #expect(file.write([record(UInt64(number))]).written == 1)
+                #expect(write([record(UInt64(number))], to: &file).written == 1)
                 file.close()
             }
             let lines = try lines(of: path)
@@ -43,7 +43,7 @@ struct RecordFileTests {
             let path = folder + "/r.jsonl"
             func write(_ number: UInt64) {
                 var file = RecordFile(path: path)
-                #expect(file.write([record(number)]).written == 1)
+                #expect(self.write([record(number)], to: &file).written == 1)
                 file.close()
             }
             write(1)
@@ -65,7 +65,7 @@ struct RecordFileTests {
         try withFolder { folder in
             let path = folder + "/ns/name/r.jsonl"
             var file = RecordFile(path: path)
-            _ = file.write([record(1)])
+            _ = write([record(1)], to: &file)
             file.close()
             var status = stat()
             #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
@@ -83,7 +83,7 @@ struct RecordFileTests {
                 ftruncate(old, off_t(Limits.recordFileBytesMaximum - 1))
                 close(old)
                 var file = RecordFile(path: path)
-                #expect(file.write([record(UInt64(number)), record(0)]).written == 2)
+                #expect(write([record(UInt64(number)), record(0)], to: &file).written == 2)
                 file.close()
             }
             for number in 1..<Limits.recordFilesMaximum { #expect(access("\(path).\(number)", F_OK) == 0) }
@@ -91,31 +91,23 @@ struct RecordFileTests {
         }
     }
 
-    @Test("a disk that takes nothing loses the records and is named once")
+    @Test("a disk that takes nothing keeps the records waiting, and says why")
     func fullDisk() throws {
         var file = RecordFile(path: "/dev/full")
-        let first = file.write([record(1)])
-        #expect(first.written == 0)
-        #expect(first.newFailure?.code == ENOSPC)
-        let second = file.write([record(1)])
-        #expect(second.written == 0 && second.newFailure == nil)
-    }
-
-    @Test("the writer has everything on disk when it is closed, and refuses more")
-    func writer() throws {
-        try withFolder { folder in
-            let path = folder + "/r.jsonl"
-            let writer = RecordWriter(path: path) { _ in }
-            for number in 0..<1000 { writer.append(record(UInt64(number))) }
-            #expect(writer.close(atMost: .seconds(30)))
-            let lines = try lines(of: path)
-            #expect(lines.count == 1000)
-            writer.append(record(1))
-            #expect(writer.counts.written == 1000 && writer.counts.dropped == 1)
+        for _ in 0..<2 {
+            let outcome = write([record(1)], to: &file)
+            #expect(outcome.written == 0 && outcome.lines == 0)
+            #expect(outcome.failure?.code == ENOSPC)
         }
     }
 
     // MARK: -
+
+    /// By nobody who could sign.
+    private func write(_ records: [FlowRecord], to file: inout RecordFile) -> RecordFile.Outcome {
+        var signer = RecordSigner(instance: InstanceID([UInt8](repeating: 1, count: 16))!, incarnation: 1)
+        return file.write(records, signer: &signer, at: Now.current())
+    }
 
     private func record(_ bytes: UInt64) -> FlowRecord {
         FlowRecord(
