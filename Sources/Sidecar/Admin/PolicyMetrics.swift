@@ -69,7 +69,7 @@ extension CloseReason {
         switch self {
         case .policy, .expiry, .revocation, .lease, .lock, .freshness: true
         case .finished, .workloadRefused, .workloadReset, .sessionLost, .unreachable, .limit,
-            .protocolError, .shutdown, .idle, .duplicate, .untrusted:
+            .protocolError, .shutdown, .idle, .duplicate, .untrusted, .unrecorded:
             false
         }
     }

@@ -2,8 +2,8 @@ import Testing
 
 @testable import MeshCommand
 
-@Suite struct WhoisTests {
-    private static let name = "state/records/default/web/3f9a01c2d4e5f6070011223344556677.jsonl"
+@Suite struct EndedFlowTests {
+    static let name = "state/records/default/web/3f9a01c2d4e5f6070011223344556677.jsonl"
 
     @Test("a flow that is over is known by its records, once an end, by its last line")
     func ended() throws {
@@ -12,7 +12,7 @@ import Testing
             RecordFixture(), RecordFixture(event: "close", reason: "policy"),
             RecordFixture(id: "ffff2233445566778899aabbccddeeff"),
         ])
-        _ = try mesh.write(RecordFixture.file(lines), to: WhoisTests.name)
+        _ = try mesh.write(RecordFixture.file(lines), to: EndedFlowTests.name)
         let answer = try mesh.answer("whois", "00112233")
         #expect(answer.exitCode == 0)
         #expect(answer.text.contains("default/client") && answer.text.contains("default/web"))
