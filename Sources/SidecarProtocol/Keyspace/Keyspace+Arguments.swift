@@ -16,8 +16,7 @@ extension Keyspace {
     }
 
     func positive(_ index: Int) throws(CommandError) -> Int64 {
-        let value = try integer(index)
-        guard value >= 0 else { throw .notPositive }
+        guard let value = arguments[index].integer, value >= 0 else { throw .notPositive }
         return value
     }
 

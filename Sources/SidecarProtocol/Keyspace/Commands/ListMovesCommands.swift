@@ -137,12 +137,4 @@ extension Keyspace {
         }
         return true
     }
-
-    /// What who waits is told when the time is over.
-    mutating func writeTimeout(of purpose: Wait.Purpose) {
-        switch purpose {
-        case .move: reply.null()
-        case .pop, .popMany, .popScore, .popScores: reply.nullArray()
-        }
-    }
 }

@@ -10,6 +10,8 @@ final class StateClient {
     // MARK: Bytes
 
     var parser = RequestParser()
+    /// All that arrived was run, or is the beginning of a request: only more input helps.
+    var isHungry = true
     /// Replies and pushes that wait to be taken.
     var output: [UInt8] = []
     /// The server's list of connections with output has it.

@@ -96,7 +96,7 @@ extension StateServer {
             throw .syntax
         }
         let number = try keyspace.integer(2)
-        guard number > 0, let client = clients[ClientID(UInt64(number))], let blocked = client.blocked else {
+        guard number > 0, let client = clients[ClientID(UInt64(number))], client.blocked != nil else {
             return keyspace.reply.integer(0)
         }
         let origin = current
@@ -104,7 +104,7 @@ extension StateServer {
         if isError {
             keyspace.reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
         } else {
-            keyspace.writeTimeout(of: blocked.wait.purpose)
+            keyspace.reply.nullArray()
         }
         unblock(client)
         enter(origin)

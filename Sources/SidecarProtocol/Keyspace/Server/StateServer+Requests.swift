@@ -26,8 +26,11 @@ extension StateServer {
         while client.blocked == nil, !client.isClosing, !client.isPaused,
             keyspace.reply.bytes.count < Limits.stateUnreadReplyBytesMaximum
         {
+            client.isHungry = false
             switch client.parser.next() {
-            case .incomplete: return
+            case .incomplete:
+                client.isHungry = true
+                return
             case .violation(let text):
                 keyspace.reply.error("ERR Protocol error: " + text)
                 client.isClosing = true
@@ -82,12 +85,25 @@ extension StateServer {
             command = try commandOfCall()
             try admit(command)
         } catch {
-            current.transaction?.hasFailed = true
             statistics.errors &+= 1
-            return keyspace.reply.error(error.text)
+            return refuse(error)
         }
         if current.transaction != nil, !Self.runsInTransaction(command) { return queue(command) }
         call(command)
+    }
+
+    /// The command isn't run; a transaction that it belongs to won't be either.
+    private mutating func refuse(_ error: CommandError) {
+        guard keyspace.arguments[0].isWord("exec") else {
+            current.transaction?.hasFailed = true
+            return keyspace.reply.error(error.text)
+        }
+        endTransaction(current)
+        let prefix = Array("ERR ".utf8)
+        let reason =
+            error.text.bytes.starts(with: prefix) ? error.text.bytes.dropFirst(4) : error.text.bytes[...]
+        let text = Array("EXECABORT Transaction discarded because of: ".utf8) + reason
+        keyspace.reply.error(ByteString(text))
     }
 
     /// The command that the arguments name, with as many words as it takes.
@@ -109,11 +125,13 @@ extension StateServer {
     }
 
     private func unknownCommand() -> CommandError {
-        var text = Array("unknown command '".utf8) + keyspace.arguments[0].bytes.prefix(128)
+        // As C has it, a word ends at its first zero byte.
+        func word(_ argument: ByteString) -> ArraySlice<UInt8> { argument.bytes.prefix { $0 != 0 } }
+        var text = Array("unknown command '".utf8) + word(keyspace.arguments[0]).prefix(128)
         text += Array("', with args beginning with: ".utf8)
         var left = 128
         for argument in keyspace.arguments.dropFirst() where left > 0 {
-            let quoted = [UInt8(ascii: "'")] + argument.bytes.prefix(left) + Array("' ".utf8)
+            let quoted = [UInt8(ascii: "'")] + word(argument).prefix(left) + Array("' ".utf8)
             text += quoted
             left -= quoted.count
         }

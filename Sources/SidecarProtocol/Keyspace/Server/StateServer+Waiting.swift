@@ -37,9 +37,9 @@ extension StateServer {
 
     /// The time of one who waits is over.
     mutating func giveUp(_ client: StateClient) {
-        guard let blocked = client.blocked else { return }
+        guard client.blocked != nil else { return }
         enter(client)
-        keyspace.writeTimeout(of: blocked.wait.purpose)
+        keyspace.reply.nullArray()
         unblock(client)
     }
 

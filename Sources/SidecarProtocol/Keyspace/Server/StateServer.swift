@@ -93,7 +93,8 @@ package struct StateServer: ~Copyable {
     /// Whether the connection's input shall be read.
     package func wantsInput(_ id: ClientID) -> Bool {
         guard let client = clients[id] else { return false }
-        return client.parser.pendingBytes < Limits.stateUnreadInputBytesMaximum && !client.isClosing
+        if client.isClosing { return false }
+        return client.isHungry || client.parser.pendingBytes < Limits.stateUnreadInputBytesMaximum
     }
 
     /// The connection is gone.

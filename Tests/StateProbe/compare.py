@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Sends the same random commands to redis-server and to StateProbe, and compares the bytes of each reply.
+
+    compare.py --probe PATH [--commands N] [--seed N] [--redis PATH]
+
+Both listen on sockets in a folder of their own, and are ended with it. A reply of set members or keys is compared
+without its order, which Redis leaves open. The exit code says whether something else differed.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from generate import Generator
+
+# Replies whose elements stand in no order that anybody promises.
+UNORDERED = {b"keys", b"smembers", b"sinter", b"sunion", b"sdiff", b"sscan", b"hscan", b"zscan", b"scan",
+             b"hgetall", b"hkeys", b"hvals", b"srandmember", b"spop", b"hrandfield", b"zrandmember", b"exec"}
+
+# What differs and shall, by name: a test of command and both replies.
+KNOWN = {
+    "the number of commands": lambda call, a, b: call[:2] == [b"command", b"count"],
+    "the number of this connection": lambda call, a, b: call[0].lower() == b"hello" and b"version" in a,
+    # Each server reads its own clock, and a batch takes a while.
+    "the moment at which it ran": lambda call, a, b: call[0].lower() in (b"pexpiretime", b"expiretime", b"ttl", b"exec")
+    and near(a, b),
+}
+
+
+def near(a, b):
+    """The same but for numbers that are times, a second apart at most."""
+    ours, theirs = a.split(b"\r\n"), b.split(b"\r\n")
+    return len(ours) == len(theirs) and all(
+        x == y or x[:1] == y[:1] == b":" and int(x[1:]) > 99 and abs(int(x[1:]) - int(y[1:])) <= 1000
+        for x, y in zip(ours, theirs))
+
+
+def encode(call):
+    return b"*%d\r\n" % len(call) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in call)
+
+
+class Server:
+    def __init__(self, path, command):
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(500):
+            try:
+                self.socket = socket.socket(socket.AF_UNIX)
+                self.socket.connect(path)
+                break
+            except OSError:
+                self.socket.close()
+                if self.process.poll() is not None:
+                    sys.exit(f"{command[0]} ended with {self.process.returncode}")
+                time.sleep(0.02)
+        self.stream = self.socket.makefile("rb", 1 << 16)
+
+    def line(self):
+        line = self.stream.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return line
+
+    def reply(self):
+        """One reply as its bytes, and as a tree."""
+        line = self.line()
+        kind = line[:1]
+        if kind in b"$=" and line[1:2] != b"-":
+            body = self.stream.read(int(line[1:]) + 2)
+            return line + body, body
+        if kind in b"*~>%|" and line[1:2] != b"-":
+            count = int(line[1:]) * (2 if kind in b"%|" else 1)
+            parts = [self.reply() for _ in range(count)]
+            return line + b"".join(part[0] for part in parts), (line, [part[1] for part in parts])
+        return line, line
+
+
+def plain(tree):
+    """The tree with the elements of each array in one order; pairs of a map aren't kept together."""
+    if isinstance(tree, tuple):
+        return tree[0], sorted((plain(part) for part in tree[1]), key=repr)
+    return tree
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--probe", required=True)
+    parser.add_argument("--redis", default="redis-server")
+    parser.add_argument("--commands", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--stop", type=int, default=10)
+    parser.add_argument("--batch", type=int, default=100)
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "big")
+    with tempfile.TemporaryDirectory(prefix="mesh-compare.") as folder:
+        theirs, ours = f"{folder}/redis", f"{folder}/probe"
+        servers = [
+            Server(theirs, [options.redis, "--port", "0", "--unixsocket", theirs, "--save", "", "--dir", folder]),
+            Server(ours, [options.probe, "--unix", ours, "--debug", "--record"])]
+        try:
+            sys.exit(run(options, seed, *servers))
+        finally:
+            for server in servers:
+                server.process.kill()
+                server.process.wait()
+
+
+def run(options, seed, redis, probe):
+    generator = Generator(seed)
+    sent, differences, known, history = 0, 0, {}, []
+    begun = time.monotonic()
+    while sent < options.commands and differences < options.stop:
+        batch = [generator.call() for _ in range(options.batch)]
+        data = b"".join(encode(call) for call in batch)
+        for server in (redis, probe):
+            server.socket.sendall(data)
+        for call in batch:
+            (theirs, tree), (ours, other) = redis.reply(), probe.reply()
+            sent += 1
+            history.append(call)
+            if theirs == ours or call[0].lower() in UNORDERED and plain(tree) == plain(other):
+                continue
+            names = [name for name, test in KNOWN.items() if test(call, theirs, ours)]
+            if names:
+                known[names[0]] = known.get(names[0], 0) + 1
+                continue
+            differences += 1
+            print(f"seed {seed}, command {sent}: {b' '.join(call)!r}\n  redis {theirs[:300]!r}\n  ours  {ours[:300]!r}")
+            for earlier in [one for one in history[-200:-1] if set(one[1:]) & set(call[1:])][-6:]:
+                print(f"    before: {b' '.join(earlier)!r}")
+        history = history[-1000:]
+        if sent % 20_000 < options.batch:
+            for server in (redis, probe):
+                server.socket.sendall(encode([b"discard"]) + encode([b"hello", b"2"]) + encode([b"flushall"]) + encode([b"select", b"0"]))
+            for server in (redis, probe):
+                for _ in range(4):
+                    server.reply()
+    rate = sent / (time.monotonic() - begun)
+    print(f"seed {seed}: {sent} commands at {rate:.0f}/s, {differences} unexplained differences; known: {known}")
+    return 1 if differences else 0
+
+
+main()

@@ -1,0 +1,180 @@
+"""Random commands for the comparison with redis-server: few keys, so that commands meet each other's work, and
+arguments that are seldom, but again and again, what they shouldn't be."""
+
+import random
+
+KEYS = [b"k%d" % n for n in range(6)]
+MEMBERS = [b"a", b"b", b"c", b"d", b"", b"1", b"2", b"-3", b"10", b"abc", b"x" * 70, b"\x00\xff\r\n", b"07"]
+NUMBERS = [b"0", b"1", b"-1", b"2", b"3", b"5", b"-2", b"10", b"100", b"-100"]
+ODD_NUMBERS = [b"", b"x", b"1.5", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"01",
+               b" 1", b"+1", b"1e3", b"-0"]
+FLOATS = [b"0", b"1", b"-1", b"1.5", b"2.25", b"3.1", b"-0.1", b"1e3", b"100.125"]
+ODD_FLOATS = [b"inf", b"-inf", b"nan", b"x", b"", b"1e400", b"0x10", b"1e-5", b"3.0e10", b"+inf", b"1e17"]
+PATTERNS = [b"*", b"k?", b"[a-c]", b"a*", b"k[^1]", b"\\a", b"*b*", b"?", b"[", b"**", b"k[1-3]"]
+
+
+class Generator:
+    def __init__(self, seed):
+        self.r = random.Random(seed)
+
+    def key(self): return self.r.choice(KEYS)
+    def member(self): return self.r.choice(MEMBERS)
+    def one(self, *words): return self.r.choice(words)
+    def maybe(self, *words): return list(words) if self.r.random() < 0.3 else []
+    def number(self): return self.r.choice(NUMBERS if self.r.random() < 0.93 else ODD_NUMBERS)
+    def float(self): return self.r.choice(FLOATS if self.r.random() < 0.9 else ODD_FLOATS)
+    def many(self, make, least=1, most=4): return [make() for _ in range(self.r.randint(least, most))]
+    def bound(self): return self.one(b"", b"(") + self.float()
+
+    def lex_key(self):
+        """Ranges by name are told of sets in which every score is the same."""
+        return self.one(b"lex1", b"lex2")
+
+    def name_bound(self):
+        return self.one(b"-", b"+", b"[" + self.member(), b"(" + self.member(), b"[a", b"(c", b"x", b"")
+
+    def pairs(self, *make):
+        return [part() for _ in range(self.r.randint(1, 3)) for part in make]
+
+    def future(self): return self.one(b"100", b"1000", b"5000", b"-1", b"0", b"x", b"9223372036854775807")
+
+    def when(self):
+        """A word that says a time, and the time: far away, so that both servers see the same."""
+        return self.one([b"EX", b"1000"], [b"PX", b"5000000"], [b"EXAT", b"33177117420"],
+                        [b"PXAT", b"33177117420000"], [b"EX", b"0"], [b"PX", b"-1"], [b"EX", b"x"], [b"EX"],
+                        [b"EXAT", b"1"], [b"EX", b"9223372036854775807"])
+
+    def call(self):
+        call = self.r.choice(self.families)(self)
+        spoil = self.r.random()
+        if spoil < 0.01 and len(call) > 1:
+            call.pop(self.r.randrange(1, len(call)))
+        elif spoil < 0.02:
+            call.insert(self.r.randint(1, len(call)), self.one(b"x", b"1", b"", b"NX", b"COUNT"))
+        if self.r.random() < 0.05:
+            call[0] = call[0].upper()
+        return call
+
+    def strings(self):
+        k = self.key()
+        return self.one(
+            lambda: [b"get", k], lambda: [b"set", k, self.one(self.member(), self.number(), self.float())],
+            lambda: [b"set", k, self.member()] + self.maybe(self.one(b"NX", b"XX", b"xx"))
+            + self.maybe(b"GET") + (self.when() if self.r.random() < 0.3 else self.maybe(b"KEEPTTL")),
+            lambda: [b"setnx", k, self.number()], lambda: [b"setex", k, self.future(), b"v"],
+            lambda: [b"psetex", k, self.one(b"5000000", b"0", b"x"), b"v"], lambda: [b"getset", k, self.number()],
+            lambda: [b"getdel", k], lambda: [b"getex", k] + self.one([], self.when(), [b"PERSIST"], [b"x"]),
+            lambda: [b"mget"] + self.many(self.key), lambda: [b"mset"] + self.pairs(self.key, self.member),
+            lambda: [b"msetnx"] + self.pairs(self.key, self.member), lambda: [b"incr", k], lambda: [b"decr", k],
+            lambda: [b"incrby", k, self.number()], lambda: [b"decrby", k, self.number()],
+            lambda: [b"incrbyfloat", k, self.float()], lambda: [b"append", k, self.member()],
+            lambda: [b"strlen", k], lambda: [b"setrange", k, self.one(b"0", b"1", b"5", b"-1", b"x"), self.member()],
+            lambda: [b"getrange", k, self.number(), self.number()], lambda: [b"substr", k, self.number(), self.number()],
+            lambda: [b"lcs", k, self.key()] + self.one([], [b"LEN"], [b"IDX"], [b"IDX", b"WITHMATCHLEN"],
+                                                      [b"IDX", b"MINMATCHLEN", b"2"], [b"LEN", b"IDX"]))()
+
+    def keys(self):
+        k, other = self.key(), self.key()
+        return self.one(
+            lambda: [self.one(b"del", b"unlink", b"exists", b"touch")] + self.many(self.key), lambda: [b"type", k],
+            lambda: [b"keys", self.r.choice(PATTERNS)], lambda: [b"dbsize"], lambda: [b"rename", k, other],
+            lambda: [b"renamenx", k, other], lambda: [b"copy", k, other] + self.maybe(b"REPLACE") + self.maybe(b"DB", b"1"),
+            lambda: [b"move", k, self.one(b"1", b"0", b"16", b"x")], lambda: [b"object", b"encoding", k],
+            lambda: [b"object", b"refcount", b"nokey"], lambda: [b"object", b"freq", k],
+            lambda: [self.one(b"expire", b"pexpire"), k, self.one(b"100000", b"5000000", b"-1", b"0", b"x")]
+            + self.maybe(self.one(b"NX", b"XX", b"GT", b"LT", b"xx", b"bad")),
+            lambda: [self.one(b"expireat", b"pexpireat"), k, self.one(b"33177117420000", b"1", b"x")]
+            + self.maybe(self.one(b"NX", b"XX", b"GT", b"LT")),
+            lambda: [self.one(b"expiretime", b"pexpiretime", b"persist"), k], lambda: [b"ttl", k],
+            lambda: [b"scan", self.one(b"0", b"x", b""), b"COUNT", self.one(b"1000", b"0", b"x")] + self.maybe(b"TYPE", self.one(b"string", b"zset"))
+            + self.maybe(b"MATCH", self.r.choice(PATTERNS)),
+            lambda: [b"select", self.one(b"0", b"0", b"1", b"16", b"x")], lambda: [b"swapdb", b"0", self.one(b"1", b"x", b"99")],
+            lambda: [b"flushdb"] if self.r.random() < 0.05 else [b"exists", k])()
+
+    def hashes(self):
+        k = self.key()
+        return self.one(
+            lambda: [b"hset", k] + self.pairs(self.member, self.member), lambda: [b"hmset", k] + self.pairs(self.member, self.number),
+            lambda: [b"hset", k] + self.pairs(self.member, self.number), lambda: [b"hsetnx", k, self.member(), self.number()],
+            lambda: [b"hget", k, self.member()], lambda: [b"hmget", k] + self.many(self.member), lambda: [b"hgetall", k],
+            lambda: [b"hkeys", k], lambda: [b"hvals", k], lambda: [b"hlen", k], lambda: [b"hexists", k, self.member()],
+            lambda: [b"hstrlen", k, self.member()], lambda: [b"hdel", k] + self.many(self.member),
+            lambda: [b"hincrby", k, self.member(), self.number()], lambda: [b"hincrbyfloat", k, self.member(), self.float()],
+            lambda: [b"hrandfield", k, self.one(b"0", b"x", b"100")] + self.maybe(b"WITHVALUES"),
+            lambda: [b"hscan", k, b"0", b"COUNT", b"1000"] + self.maybe(b"MATCH", self.r.choice(PATTERNS)))()
+
+    def lists(self):
+        k, other = self.key(), self.key()
+        side = lambda: self.one(b"LEFT", b"RIGHT", b"left", b"x") if self.r.random() < 0.1 else self.one(b"LEFT", b"RIGHT")
+        return self.one(
+            lambda: [self.one(b"lpush", b"rpush", b"lpushx", b"rpushx"), k] + self.many(self.member),
+            lambda: [b"rpush", k] + self.many(self.member),
+            lambda: [self.one(b"lpop", b"rpop"), k] + self.maybe(self.number()), lambda: [b"llen", k],
+            lambda: [b"lindex", k, self.number()], lambda: [b"lrange", k, self.number(), self.number()],
+            lambda: [b"lset", k, self.number(), self.member()],
+            lambda: [b"linsert", k, self.one(b"BEFORE", b"after", b"x"), self.member(), self.member()],
+            lambda: [b"lrem", k, self.number(), self.member()], lambda: [b"ltrim", k, self.number(), self.number()],
+            lambda: [b"lpos", k, self.member()] + self.maybe(b"RANK", self.number()) + self.maybe(b"COUNT", self.number())
+            + self.maybe(b"MAXLEN", self.number()),
+            lambda: [b"lmove", k, other, side(), side()], lambda: [b"rpoplpush", k, other],
+            lambda: [b"lmpop", self.one(b"1", b"2", b"0", b"x"), k, other, side()] + self.maybe(b"COUNT", self.number()),
+            lambda: [self.one(b"blpop", b"brpop"), k, other, self.one(b"0.001", b"-1", b"x", b"0.001")],
+            lambda: [b"blmove", k, other, side(), side(), b"0.001"], lambda: [b"brpoplpush", k, other, b"0.001"],
+            lambda: [b"blmpop", b"0.001", b"1", k, side()])()
+
+    def sets(self):
+        k = self.key()
+        return self.one(
+            lambda: [b"sadd", k] + self.many(self.member), lambda: [b"sadd", k] + self.many(self.number),
+            lambda: [b"srem", k] + self.many(self.member), lambda: [b"smove", k, self.key(), self.member()],
+            lambda: [b"sismember", k, self.member()], lambda: [b"smismember", k] + self.many(self.member),
+            lambda: [b"scard", k], lambda: [b"smembers", k], lambda: [self.one(b"sinter", b"sunion", b"sdiff")] + self.many(self.key),
+            lambda: [self.one(b"sinterstore", b"sunionstore", b"sdiffstore")] + self.many(self.key, 2),
+            lambda: [b"sintercard", self.one(b"1", b"2", b"0", b"x"), k, self.key()] + self.maybe(b"LIMIT", self.number()),
+            lambda: [b"srandmember", k, self.one(b"0", b"x", b"100")], lambda: [b"spop", k, self.one(b"0", b"x", b"-1", b"100")],
+            lambda: [b"sscan", k, b"0", b"COUNT", b"1000"] + self.maybe(b"MATCH", self.r.choice(PATTERNS)))()
+
+    def sorted_sets(self):
+        k, other = self.key(), self.key()
+        limit = lambda: self.maybe(b"LIMIT", self.number(), self.number())
+        combine = lambda: self.maybe(b"WEIGHTS", self.float(), self.float()) + self.maybe(b"AGGREGATE", self.one(b"sum", b"MIN", b"max", b"x"))
+        return self.one(
+            lambda: [b"zadd", k] + self.pairs(self.float, self.member), lambda: [b"zadd", k] + self.pairs(self.float, self.member),
+            lambda: [b"zadd", k] + self.maybe(self.one(b"NX", b"XX")) + self.maybe(self.one(b"GT", b"LT")) + self.maybe(b"CH")
+            + self.maybe(b"INCR") + self.pairs(self.float, self.member),
+            lambda: [b"zincrby", k, self.float(), self.member()], lambda: [b"zrem", k] + self.many(self.member),
+            lambda: [b"zcard", k], lambda: [b"zscore", k, self.member()], lambda: [b"zmscore", k] + self.many(self.member),
+            lambda: [self.one(b"zrank", b"zrevrank"), k, self.member()],
+            lambda: [self.one(b"zrange", b"zrevrange"), k, self.number(), self.number()] + self.maybe(b"WITHSCORES"),
+            lambda: [b"zrange", k, self.bound(), self.bound(), b"BYSCORE"] + self.maybe(b"REV") + limit() + self.maybe(b"WITHSCORES"),
+            lambda: [b"zrange", self.lex_key(), self.name_bound(), self.name_bound(), b"BYLEX"] + self.maybe(b"REV") + limit(),
+            lambda: [b"zrangestore", other, k, self.number(), self.number()] + self.maybe(b"REV"),
+            lambda: [self.one(b"zrangebyscore", b"zrevrangebyscore"), k, self.bound(), self.bound()] + self.maybe(b"WITHSCORES") + limit(),
+            lambda: [self.one(b"zrangebylex", b"zrevrangebylex"), self.lex_key(), self.name_bound(), self.name_bound()] + limit(),
+            lambda: [self.one(b"zcount", b"zremrangebyscore"), k, self.bound(), self.bound()],
+            lambda: [self.one(b"zlexcount", b"zremrangebylex"), self.lex_key(), self.name_bound(), self.name_bound()],
+            lambda: [b"zadd", self.lex_key()] + [part for name in self.many(self.member) for part in (b"0", name)],
+            lambda: [b"zremrangebyrank", k, self.number(), self.number()],
+            lambda: [self.one(b"zpopmin", b"zpopmax"), k] + self.maybe(self.number()),
+            lambda: [b"zmpop", self.one(b"1", b"2", b"x"), k, other, self.one(b"MIN", b"max", b"x")] + self.maybe(b"COUNT", self.number()),
+            lambda: [self.one(b"bzpopmin", b"bzpopmax"), k, other, b"0.001"],
+            lambda: [self.one(b"zunion", b"zinter"), b"2", k, other] + combine() + self.maybe(b"WITHSCORES"),
+            lambda: [self.one(b"zunionstore", b"zinterstore"), self.key(), b"2", k, other] + combine(),
+            lambda: [b"zdiff", self.one(b"2", b"0", b"3"), k, other] + self.maybe(b"WITHSCORES"),
+            lambda: [b"zdiffstore", self.key(), b"2", k, other],
+            lambda: [b"zintercard", b"2", k, other] + self.maybe(b"LIMIT", self.number()),
+            lambda: [b"zrandmember", k, self.one(b"0", b"x", b"100")] + self.maybe(b"WITHSCORES"),
+            lambda: [b"zscan", k, b"0", b"COUNT", b"1000"] + self.maybe(b"MATCH", self.r.choice(PATTERNS)))()
+
+    def connection(self):
+        return self.one(
+            lambda: [b"multi"], lambda: [b"exec"], lambda: [b"exec"], lambda: [b"discard"],
+            lambda: [b"watch"] + self.many(self.key), lambda: [b"unwatch"], lambda: [b"ping"] + self.maybe(self.member()),
+            lambda: [b"echo", self.member()], lambda: [b"client", b"getname"], lambda: [b"client", b"setname", self.one(b"n", b"a b")],
+            lambda: [b"nosuch", self.member()], lambda: [b"config", b"nosuch"], lambda: [b"publish", b"c", self.member()],
+            lambda: [b"pubsub", b"numpat"], lambda: [b"command", b"count", b"x"], lambda: [b"hello", self.one(b"2", b"3", b"4", b"x")],
+            lambda: [b"command", b"getkeys"] + self.one([b"get", b"k"], [b"zunionstore", b"d", b"2", b"a", b"b"], [b"ping"], [b"nosuch", b"k"],
+                                                        [b"mset", b"a", b"1", b"b", b"2"], [b"lmpop", b"1", b"k", b"left"]),
+            lambda: [b"object", b"nosuch", b"k"], lambda: [b"client", b"reply", b"x"], lambda: [b"auth", b"x"])()
+
+    families = [strings, strings, keys, hashes, lists, sets, sorted_sets, sorted_sets, connection]
