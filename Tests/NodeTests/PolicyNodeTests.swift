@@ -109,6 +109,12 @@ struct PolicyNodeTests {
         let (node, paths) = (domain.node, domain.node.paths)
         let policy = try domain.policy(3)
         _ = try hand(node, policy.encoded, as: policy.head)
+        // Before anybody has asked for a certificate under it.
+        #expect(
+            eventually {
+                FileManager.default.contents(atPath: paths.issuerPolicyHeadFile)
+                    .flatMap { try? SavedPolicyHead(canonical: Array($0)) }?.head == policy.head
+            })
         let before = try TestClient(node, "before")
         #expect(before.line("head") == "head \(policy.head)")
         kill(try #require(children(of: domain.process.processID).first), SIGKILL)

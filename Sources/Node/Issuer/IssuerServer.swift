@@ -38,6 +38,7 @@ final class IssuerServer: ServerConnectionDelegate {
 
     func serve(_ listener: Int32) {
         restore()
+        readPolicy()
         let socket = ServerSocket(
             eventLoop: eventLoop, connectionCountMaximum: Limits.nodeClientsMaximum, delegate: self)
         self.socket = socket
@@ -61,6 +62,10 @@ final class IssuerServer: ServerConnectionDelegate {
     func disconnected(_ connection: ServerConnection, reason: String) {}
 
     func received(_ frame: [UInt8], from connection: ServerConnection) {
+        if frame == PolicyNotice.frame {
+            readPolicy()
+            return connection.send(frame)
+        }
         if let grant = IssuerGrant(canonical: frame) {
             connection.send(answer(grant, from: connection))
             return
@@ -93,6 +98,14 @@ final class IssuerServer: ServerConnectionDelegate {
         // Before the answer: a name that somebody has is known to the next issuer, whenever this one dies.
         if case .issued = answer { save(process) }
         return answer
+    }
+
+    /// Keeps the head of the policy on the disk, before anybody asks for a certificate under it.
+    private func readPolicy() {
+        let now = Now.current()
+        do {
+            policy.policyHead = try head.current(of: try source.current(at: now), at: now)
+        } catch { NodeProgram.say("\(error)") }
     }
 
     private func answer(_ grant: IssuerGrant, from connection: ServerConnection) -> [UInt8] {

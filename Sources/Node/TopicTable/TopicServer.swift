@@ -32,6 +32,7 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
     private var waitingForReload: [TopicTable.Client] = []
     private var trustStamp: [DomainFiles.Stamp] = []
     private var isRestoringPolicy = false
+    private lazy var notice = PolicyNotice(path: folder.paths.issuerSocket, eventLoop: eventLoop)
     private var deadline: (time: MonotonicTime, timer: Scheduled<Void>)?
     private var idleTimer: Scheduled<Void>?
 
@@ -287,6 +288,7 @@ final class TopicServer: ServerConnectionDelegate, NeighboursDelegate {
         do {
             try PolicyFiles.keep(
                 bytes, isRival: bytes == table.rivalPolicy?.encoded, folder.paths)
+            notice.send()
         } catch {
             logger.error("the policy isn't kept: \(error)")
         }

@@ -159,6 +159,39 @@ struct HostsTests {
         }
     }
 
+    @Test("a policy of one host cuts on both, and a host that starts later finds it")
+    func policy() async throws {
+        try await Row.with("a", "b", "c") { hosts in
+            let (a, b, c) = (hosts[0], hosts[1], hosts[2])
+            try a.meet("listen: [\"10.77.0.1:7400\"]\n")
+            try b.meet("listen: [\"10.77.1.1:7400\"]\nseeds: [\"10.77.0.1:7400\"]\n")
+            let web = try await web(a)
+            let client = try b.launch("client", ["--call", "web"], ["nc", "-d", "web.mesh", "8080"])
+            try await eventually("an idle connection") { try await web.status()["flows_open"].number == 1 }
+            try await a.succeed(["mesh", "trust", "policy-key", "--root", a.mesh.folder + "/root"])
+            let file = try a.mesh.write(
+                "mesh-policy: 1\nunmatched: configs\nrules: [{deny: {from: default/client}}]\n", to: "p.yaml")
+            try await a.succeed(["mesh", "policy", "apply", file])
+            _ = try await client.outcome()
+            for (host, workload) in [(a, "web"), (b, "client")] {
+                try await eventually("a cut on record of \(workload): \(host.mesh.records(of: workload))") {
+                    host.mesh.records(of: workload).contains {
+                        $0["event"].text == "close" && $0["reason"].text == "policy"
+                    }
+                }
+            }
+            let held = try await JSON(parsing: b.mesh.host("mesh", "policy", "show", "--json").output)
+            #expect(held["epoch"].number == 1, "\(held)")
+
+            // It knows only the host between.
+            try c.meet("seeds: [\"10.77.1.1:7400\"]\n")
+            let late = try c.launch("late", [], ["sleep", "600"])
+            try await eventually("the policy on the third host") {
+                try await late.status()["policy_head"]["epoch"].number == 1
+            }
+        }
+    }
+
     @Test("a host that comes late, and knows only the one between, hears of the others behind it")
     func late() async throws {
         try await Row.with("a", "b", "c") { hosts in

@@ -1,6 +1,7 @@
 // A signed policy and real programs: what it cuts, what it leaves alone, and who is told.
 
 import Foundation
+import Glibc
 import Testing
 
 @Suite("The signed policy and real programs", .timeLimit(.minutes(3)))
@@ -172,6 +173,77 @@ struct PolicyTests {
             #expect(wrong.ending == .exited(2) && wrong.error.contains("did you mean \"rules\"?"), "\(wrong)")
             #expect(try await server.status()["policy_head"]["epoch"].number == 0)
             #expect(try await mesh.host("mesh", "policy", "show").ending == .exited(1))
+        }
+    }
+
+    @Test("an older policy in the node's hands opens nothing to a new sidecar", arguments: Setting.one)
+    func rollback(_ setting: Setting) async throws {
+        try await Mesh.with(setting) { mesh in
+            let first = try await server(mesh)
+            try await mesh.apply("unmatched: configs\n")
+            let held = mesh.state + "/policy/current"
+            let older = try Data(contentsOf: URL(filePath: held))
+            try await mesh.apply("unmatched: configs\nrules: [{deny: {from: default/banned}}]\n")
+            let newer = try Data(contentsOf: URL(filePath: held))
+            try await first.end()
+            _ = try await mesh.host("mesh", "node", "stop")
+
+            func put(_ bytes: Data) throws {
+                try FileManager.default.removeItem(atPath: held)
+                try bytes.write(to: URL(filePath: held))
+                chmod(held, 0o600)
+                chown(held, mesh.person.uid, mesh.person.gid)
+            }
+            try put(older)
+            let again = try await server(mesh)
+            let status = try await again.status()
+            #expect(status["policy"]["behind"].isTrue, "\(status)")
+            #expect(try await !mayTalk(mesh, "friend"))
+            try await again.end()
+            _ = try await mesh.host("mesh", "node", "stop")
+            try put(newer)
+            _ = try await server(mesh)
+            #expect(try await mayTalk(mesh, "friend"))
+            #expect(try await !mayTalk(mesh, "banned"))
+        }
+    }
+
+    @Test("a clock that is set back a day gives nobody what has ended", arguments: Setting.one)
+    func clockBack(_ setting: Setting) async throws {
+        try await Mesh.with(setting) { mesh in
+            try Skip.unlessInstalled("faketime")
+            // The node and its issuer have the right time; both sidecars read theirs from a file.
+            try await mesh.launch("sleeper", command: ["sleep", "600"]).isReady()
+            try await mesh.makePolicyKey()
+            let clock = try mesh.write("+0", to: "clock")
+            let library = try await mesh.host("faketime", "now", "printenv", "LD_PRELOAD").line
+            // Set behind `setpriv`, since the library makes files of its own as whoever runs it first.
+            func launch(_ name: String, _ options: [String], _ command: [String]) throws -> Running {
+                try mesh.start(
+                    [
+                        "env", "LD_PRELOAD=\(library)", "FAKETIME_TIMESTAMP_FILE=\(clock)",
+                        "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "mesh-launch", "--name",
+                        name,
+                    ] + options + ["--"] + command, as: name)
+            }
+            let server = try launch(
+                "server", ["--serve", "7000", "--accept", "*"], mesh.python("server", Peer.echoesBoth))
+            try await server.listens(on: 7000)
+            let friend = try launch(
+                "friend", ["--call", "server"], mesh.python("friend", Peer.triesAgain, "server.mesh"))
+            try await friend.says("through")
+            let end = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: 4))
+            try await mesh.apply(
+                "unmatched: deny\nrules: [{allow: {from: default/friend, window: {until: \"\(end)\"}}}]\n")
+            #expect(try await mesh.reasons(from: "friend", to: "server") == ["policy"])
+            func count(_ word: String) -> Int {
+                friend.output.split(separator: "\n").count { $0 == word }
+            }
+            let (through, refused) = (count("through"), count("refused"))
+            try mesh.write("-1d", to: "clock")
+            try await eventually("more attempts") { count("refused") > refused + 20 }
+            #expect(count("through") == through)
+            #expect(try await server.status()["ready"].isTrue)
         }
     }
 
