@@ -11,6 +11,7 @@ package enum ParserProperties {
             ("handshake", handshake), ("policy", policy), ("policy-body", policyBody), ("beacon", beacon),
             ("policy-message", policyMessage),
         ] + SessionProperties.all + NodeSessionProperties.all + StorageProperties.all
+        + StateProperties.all
 
     /// Whatever is read is written as the same bytes: one encoding per value.
     @Sendable package static func cbor(_ bytes: [UInt8]) {

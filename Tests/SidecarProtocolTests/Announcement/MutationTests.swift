@@ -35,7 +35,7 @@ import Testing
                 .encoded(),
         ] + NodeMessageTests.clientMessages.map { $0.encoded() }
             + NodeMessageTests.nodeMessages.map { $0.encoded() } + NodeSessionProperties.seeds
-            + StorageProperties.seeds
+            + StorageProperties.seeds + StateProperties.seeds
     }
 
     static func mutated(_ seed: [UInt8], _ numbers: inout SeededNumbers) -> [UInt8] {

@@ -1,0 +1,91 @@
+import Foundation
+import Testing
+
+@testable import SidecarProtocol
+
+/// docs/COMMANDS.md is the command table, as written by MESH_WRITE_TABLES=1.
+@Suite("The command table")
+struct CommandTableTests {
+    @Test("docs/COMMANDS.md says what the table says")
+    func document() throws {
+        let place = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().appending(path: "docs/COMMANDS.md")
+        let text = CommandTableTests.text
+        if ProcessInfo.processInfo.environment["MESH_WRITE_TABLES"] != nil {
+            try text.write(to: place, atomically: true, encoding: .utf8)
+        }
+        #expect(
+            try String(contentsOf: place, encoding: .utf8) == text,
+            "run the tests once with MESH_WRITE_TABLES=1, and read what changed")
+    }
+
+    private static var text: String {
+        var lines = [
+            "# Commands of the state", "",
+            "What a workload finds at `state.mesh:6379`. The semantics and the errors are those of Redis 7.0; this",
+            "page is written from the command table (Sources/SidecarProtocol/Keyspace/Table), and a test compares",
+            "it. *Conditional*: under `consistency: eventual` the command is atomic on its own replica only.",
+            "",
+        ]
+        for group in Command.Group.allCases {
+            let commands = CommandTable.standard.commands.filter { $0.group == group }
+            lines += [
+                "## \(group.rawValue)", "", "| command | since | modes | conditional | |",
+                "| --- | --- | --- | --- | --- |",
+            ]
+            for command in commands {
+                let rows = command.subcommands.isEmpty ? [command] : command.subcommands
+                lines += rows.filter { !$0.name.hasSuffix("|help") }.map(row)
+            }
+            lines.append("")
+        }
+        lines += [
+            "## What is missing", "", "A call of one of these is answered with `ERR unknown command`.", "",
+        ]
+        for (group, names) in MissingCommands.all {
+            let list = names.split(separator: " ").map { "`\($0.replacing("|", with: " "))`" }
+            lines.append("- \(group): " + list.joined(separator: ", "))
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func row(_ command: Command) -> String {
+        var modes: [String] = []
+        if command.modes == .all {
+            modes = ["all"]
+        } else {
+            if command.modes.contains(.none) { modes.append("none") }
+            if command.modes.contains(.eventual) { modes.append("eventual") }
+            if command.modes.contains(.strong) { modes.append("strong") }
+        }
+        let condition =
+            switch command.conditional {
+            case .never: ""
+            case .always: "yes"
+            case .withWords(let words): "with " + words.map { "\($0)".uppercased() }.joined(separator: ", ")
+            }
+        let name = command.name.uppercased().replacing("|", with: " ")
+        return
+            "| `\(name)` | \(command.since) | \(modes.joined(separator: ", ")) | \(condition) | \(command.summary) |"
+    }
+
+    @Test("every command is found by its name in any case, and no other is")
+    func names() {
+        let table = CommandTable.standard
+        for (index, command) in table.commands.enumerated() {
+            #expect(table.index(of: ByteString(command.name)) == index)
+            #expect(table.index(of: ByteString(command.name.uppercased())) == index)
+            for subcommand in command.subcommands { #expect(subcommand.name.hasPrefix(command.name + "|")) }
+        }
+        for name in ["", "ge", "gett", "xadd", "nosuch"] { #expect(table.index(of: ByteString(name)) == nil) }
+    }
+
+    @Test("no command is both there and missing")
+    func missing() {
+        for (_, names) in MissingCommands.all {
+            for name in names.split(separator: " ") where !name.contains("|") {
+                #expect(CommandTable.standard.command(ByteString(name)) == nil, "\(name)")
+            }
+        }
+    }
+}
