@@ -10,7 +10,7 @@ enum HeldPolicy {
         let bytes = try FileContent.read(paths.policyFile, atMost: Limits.policyBytesMaximum + 1)
         do throws(PolicyError) {
             let policy = try SignedPolicy(canonical: bytes)
-            try files.bundle.verify(policy, at: KeyFiles.now())
+            try files.bundle.verify(policy)
             return policy
         } catch {
             throw Complaint(

@@ -10,7 +10,6 @@
 
 import Glibc
 import SidecarProtocol
-import Transport
 
 struct IssuedPolicyHead {
     private let paths: MeshPaths
@@ -22,7 +21,7 @@ struct IssuedPolicyHead {
     init(paths: MeshPaths) { self.paths = paths }
 
     /// The head for a certificate that is made now. What can't be read or believed is said, and left out.
-    mutating func current(of domain: IssuerDomain, at now: Now) throws(FileError) -> PolicyHead {
+    mutating func current(of domain: IssuerDomain) throws(FileError) -> PolicyHead {
         let id = domain.bundle.id
         if !hasRead { try readSaved() }
         if saved?.domain != id {
@@ -32,7 +31,7 @@ struct IssuedPolicyHead {
         let found = DomainFiles.stamp(paths.policyFile)
         if stamp != found {
             stamp = found
-            try adopt(readPolicy(domain, at: now), of: id)
+            try adopt(readPolicy(domain), of: id)
         }
         return saved?.head ?? .initial(of: id)
     }
@@ -60,14 +59,14 @@ struct IssuedPolicyHead {
         hasRead = true
     }
 
-    private func readPolicy(_ domain: IssuerDomain, at now: Now) -> SignedPolicy? {
+    private func readPolicy(_ domain: IssuerDomain) -> SignedPolicy? {
         do {
             guard
                 let bytes = try OwnFiles.read(
                     paths.policyFile, byteCountMaximum: Limits.policyBytesMaximum)
             else { return nil }
             let policy = try SignedPolicy(canonical: bytes)
-            try domain.bundle.verify(policy, at: now.wall)
+            try domain.bundle.verify(policy)
             return policy
         } catch {
             NodeProgram.say("\(paths.policyFile) is left out: \(error)")

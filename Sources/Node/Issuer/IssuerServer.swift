@@ -85,7 +85,7 @@ final class IssuerServer: ServerConnectionDelegate {
         let domain: IssuerDomain
         do {
             domain = try source.current(at: now)
-            policy.policyHead = try head.current(of: domain, at: now)
+            policy.policyHead = try head.current(of: domain)
         } catch { return .refused("\(error)") }
         if let refusal = head.refusal(of: request) { return .refused(refusal) }
         guard let process = process(of: connection) else {
@@ -104,7 +104,7 @@ final class IssuerServer: ServerConnectionDelegate {
     private func readPolicy() {
         let now = Now.current()
         do {
-            policy.policyHead = try head.current(of: try source.current(at: now), at: now)
+            policy.policyHead = try head.current(of: try source.current(at: now))
         } catch { NodeProgram.say("\(error)") }
     }
 

@@ -94,24 +94,6 @@ extension Peer {
         print("cut after", count, flush=True)
         """
 
-    /// Exchanges bytes as long as it may, tries again for ever, and says which it is.
-    static let triesAgain = """
-        import socket, sys, time
-        while True:
-            try:
-                peer = socket.create_connection((sys.argv[1], 7000), 5)
-                peer.sendall(b"y")
-                while peer.recv(1) == b"y":
-                    print("through", flush=True)
-                    time.sleep(0.05)
-                    peer.sendall(b"y")
-                peer.close()
-            except OSError:
-                pass
-            print("refused", flush=True)
-            time.sleep(0.05)
-        """
-
     /// Sends datagrams until they are refused, after they were answered.
     static let asksByDatagram = """
         import socket, sys, time

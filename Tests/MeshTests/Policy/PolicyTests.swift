@@ -208,45 +208,6 @@ struct PolicyTests {
         }
     }
 
-    @Test("a clock that is set back a day gives nobody what has ended", arguments: Setting.one)
-    func clockBack(_ setting: Setting) async throws {
-        try await Mesh.with(setting) { mesh in
-            try Skip.unlessInstalled("faketime")
-            // The node and its issuer have the right time; both sidecars read theirs from a file.
-            try await mesh.launch("sleeper", command: ["sleep", "600"]).isReady()
-            try await mesh.makePolicyKey()
-            let clock = try mesh.write("+0", to: "clock")
-            let library = try await mesh.host("faketime", "now", "printenv", "LD_PRELOAD").line
-            // Set behind `setpriv`, since the library makes files of its own as whoever runs it first.
-            func launch(_ name: String, _ options: [String], _ command: [String]) throws -> Running {
-                try mesh.start(
-                    [
-                        "env", "LD_PRELOAD=\(library)", "FAKETIME_TIMESTAMP_FILE=\(clock)",
-                        "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "mesh-launch", "--name",
-                        name,
-                    ] + options + ["--"] + command, as: name)
-            }
-            let server = try launch(
-                "server", ["--serve", "7000", "--accept", "*"], mesh.python("server", Peer.echoesBoth))
-            try await server.listens(on: 7000)
-            let friend = try launch(
-                "friend", ["--call", "server"], mesh.python("friend", Peer.triesAgain, "server.mesh"))
-            try await friend.says("through")
-            let end = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: 4))
-            try await mesh.apply(
-                "unmatched: deny\nrules: [{allow: {from: default/friend, window: {until: \"\(end)\"}}}]\n")
-            #expect(try await mesh.reasons(from: "friend", to: "server") == ["policy"])
-            func count(_ word: String) -> Int {
-                friend.output.split(separator: "\n").count { $0 == word }
-            }
-            let (through, refused) = (count("through"), count("refused"))
-            try mesh.write("-1d", to: "clock")
-            try await eventually("more attempts") { count("refused") > refused + 20 }
-            #expect(count("through") == through)
-            #expect(try await server.status()["ready"].isTrue)
-        }
-    }
-
     @Test("without beacons everything stops within the lease, and goes on with them", arguments: Setting.one)
     func freshness(_ setting: Setting) async throws {
         try await Mesh.with(setting) { mesh in
