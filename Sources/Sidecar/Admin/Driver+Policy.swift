@@ -55,8 +55,22 @@ extension Driver {
     }
 
     func note(_ record: FlowRecord) {
-        guard record.event == .close, record.reason?.isAuthorization == true, isPolicyChanging else { return }
-        policyChange?.add(record.flow, after: Now.current().monotonic - handledSince)
+        guard record.event == .close, record.reason?.isAuthorization == true else { return }
+        let now = Now.current().monotonic
+        if recentCuts.count >= Limits.policyChangeFlowsMaximum { recentCuts.removeFirst() }
+        recentCuts.append((record.flow, now))
+        if policyChange?.causes(endAt: now) == true {
+            policyChange?.add(record.flow, after: now - handledSince)
+        }
+    }
+
+    /// A peer that had the policy before may have ended flows of ours already.
+    func begin(_ head: PolicyHead) {
+        var change = PolicyChange(head: head, at: handledSince)
+        for cut in recentCuts where change.causes(endAt: cut.time) {
+            change.add(cut.flow, after: MonotonicTime.Span(nanoseconds: 0))
+        }
+        policyChange = change
     }
 
     // MARK: The admin socket

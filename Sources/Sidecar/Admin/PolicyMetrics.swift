@@ -54,7 +54,20 @@ struct PolicyChange {
     /// Until the last of them was cut.
     private(set) var span = MonotonicTime.Span(nanoseconds: 0)
 
-    init(head: PolicyHead) { self.head = head }
+    private let adoptedAt: MonotonicTime
+
+    init(head: PolicyHead, at now: MonotonicTime) {
+        self.head = head
+        adoptedAt = now
+    }
+
+    /// Whether a flow that ended then did so by this change: a peer that had the policy sooner, or has it
+    /// later, tells of it at its own time.
+    func causes(endAt time: MonotonicTime) -> Bool {
+        max(time - adoptedAt, adoptedAt - time) <= PolicyChange.spread
+    }
+
+    static let spread = MonotonicTime.Span.seconds(2)
 
     mutating func add(_ flow: FlowID?, after span: MonotonicTime.Span) {
         flowCount += 1

@@ -107,7 +107,8 @@ final class Driver {
     var cutLatencies = CutLatencies()
     /// Of the policy in force; nil while it is the first that this sidecar has known.
     var policyChange: PolicyChange?
-    var isPolicyChanging = false
+    /// Flows that lost their permission, the last ones last.
+    var recentCuts: [(flow: FlowID?, time: MonotonicTime)] = []
     /// When what is being handled came, or was due: cuts are measured from then.
     var handledSince = MonotonicTime(nanoseconds: 0)
 
@@ -173,11 +174,9 @@ final class Driver {
         handledSince = cause(of: input)
         node.handle(input, at: Now.current(), effects: &effects)
         if mayChangePolicy(input), let head = node.signedPolicy?.head, head != before {
-            policyChange = PolicyChange(head: head)
-            isPolicyChanging = true
+            begin(head)
         }
         for effect in effects { perform(effect) }
-        isPolicyChanging = false
     }
 
     /// A timer that is due earlier than needed stays: it finds nothing to do and sets itself anew.

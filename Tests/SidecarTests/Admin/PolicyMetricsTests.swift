@@ -30,13 +30,17 @@ import Transport
     @Test("a change counts every flow it cut, and names so many of them")
     func change() throws {
         let head = try #require(PolicyHead(epoch: 1, hash: [UInt8](repeating: 1, count: 32)))
-        var change = PolicyChange(head: head)
+        var change = PolicyChange(head: head, at: MonotonicTime(nanoseconds: 5_000_000_000))
         for number in 0...Limits.policyChangeFlowsMaximum {
             let flow = FlowID([UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 16))
             change.add(flow, after: .milliseconds(UInt64(number)))
         }
         #expect(change.flowCount == Limits.policyChangeFlowsMaximum + 1)
         #expect(change.flows.count == Limits.policyChangeFlowsMaximum)
+        for (seconds, isCaused) in [(2, false), (3, true), (5, true), (7, true), (8, false)] {
+            let time = MonotonicTime(nanoseconds: UInt64(seconds) * 1_000_000_000)
+            #expect(change.causes(endAt: time) == isCaused, "\(seconds) s")
+        }
         #expect(change.span == .milliseconds(UInt64(Limits.policyChangeFlowsMaximum)))
     }
 }
