@@ -11,7 +11,8 @@
 //   path is executed; what is left is the moment between that and the interpreter's open(2).
 //
 //   A kernel before 6.14 calls a process that executes a descriptor by the descriptor's number, and pgrep(1)
-//   wouldn't find it: there a program is executed by its path, after the same comparison.
+//   wouldn't find it: there a program is executed by its path, after the same comparison. So is one that is
+//   called by a link everywhere, since a descriptor knows its file's own name only.
 
 import CLinuxShims
 import Glibc
@@ -60,12 +61,18 @@ struct ExecutableImage {
     /// Descriptors that the workload's process needs until it executes.
     var descriptors: [Int32] { file.map { [$0.descriptor] } ?? [] }
 
+    /// The path's last part is a link, whose name the process is to have: `sh`, and not `dash`.
+    private var isLink: Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    }
+
     /// Becomes the program; returns only where that fails, with the reason in errno.
     func execute(_ arguments: CStrings, _ environment: CStrings) {
         guard let file, let here = OpenFile(path) else {
             return executePath(arguments, environment)
         }
-        guard interpreter == nil, KernelRelease.namesExecutedDescriptors else {
+        guard interpreter == nil, KernelRelease.namesExecutedDescriptors, !isLink else {
             guard here.stamp == file.stamp, interpreter?.file?.isUnchanged != false else {
                 errno = ESTALE
                 return

@@ -13,7 +13,7 @@ import Testing
         var random = SplitMix(state: 0x6D65_7368)
         let original = Array(ConfigurationRoundTripTests.full.utf8)
         var taken = 0
-        for _ in 0..<3_000 {
+        for _ in 0..<5_000 {
             var bytes = original
             for _ in 0...Int(random.next() % 6) { mutate(&bytes, &random) }
             let compiled = try? ConfigurationCompiler.compile(bytes, file: "web.yaml").configuration

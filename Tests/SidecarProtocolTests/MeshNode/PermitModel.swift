@@ -121,7 +121,6 @@ struct PermitState {
                 ends[end].node.links[id]?.peer?.leaseEnd = monotonic + .seconds(90)
                 ends[end].node.timers.remove(.lease(id))
             }
-        case .forgetsChange: ends[end].node.timers.remove(.policyChange)
         case .none, .forgetsPolicies, .forgetsDeadlines, .forgetsClockSteps: break
         }
     }
@@ -129,6 +128,9 @@ struct PermitState {
     private mutating func carryOut(_ effect: MeshEffect, of end: Int) {
         let other = 1 - end
         switch effect {
+        // Which bundle the other end has is told to rehearsals, and no permit rests on it: left out, so that
+        // the depth of the exploration goes into what matters.
+        case .send(_, .bundle): break
         case .send(_, let frame): if ends[end].link != nil { queues[other].append(.frame(frame)) }
         case .openStream(let flow, let link, let open, let permit):
             ends[end].permits[flow] = permit

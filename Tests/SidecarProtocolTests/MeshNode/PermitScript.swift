@@ -13,8 +13,6 @@ enum PermitMutant: CaseIterable {
     case keepsPermits
     /// Permits outlive what the peer stated by three leases.
     case longLease
-    /// Ends of locks and beacons set no timer.
-    case forgetsChange
 }
 
 /// Which policies there are, and who publishes them in which order.

@@ -92,12 +92,19 @@ struct ModelKeyspace: Equatable {
                     $0 = .sorted(all)
                 }
             }
+        case .insertElements, .setElement, .removeElements: applyToList(mutation)
+        }
+    }
+
+    private mutating func applyToList(_ mutation: Mutation) {
+        switch mutation {
         case .insertElements(let key, let index, let elements):
             changeList(key) { $0.insert(contentsOf: elements, at: min(index, $0.count)) }
         case .setElement(let key, let index, let element):
             changeList(key) { if index < $0.count { $0[index] = element } }
         case .removeElements(let key, let index, let count):
             changeList(key) { $0.removeSubrange(index..<min(index + count, $0.count)) }
+        default: mistakes.append("\(mutation) is no list's")
         }
     }
 
