@@ -129,34 +129,4 @@ struct RenewalTests {
             #expect(outcome.output.contains(" lost 0 ended {}\n"), "\(outcome)")
         }
     }
-
-    @Test(
-        "steps of the clock at renewals break no flow; one over the leaf's end cuts", arguments: [Setting(.veth, .root)])
-    func clockSteps(_ setting: Setting) async throws {
-        try await Mesh.with(setting) { mesh in
-            try Skip.unlessInstalled("faketime")
-            let clock = try mesh.write("+0", to: "clock")
-            let library = try #require(Self.fakeTimeLibrary)
-            let (server, client) = try await mesh.keepers(
-                leafSeconds: 60,
-                environment: [
-                    "LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": clock, "FAKETIME_NO_CACHE": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
-                ])
-            for step in ["+20", "-5", "+25", "-20", "+9"] {
-                try mesh.write(step, to: "clock")
-                for name in ["server", "client"] { try await mesh.order("identity", "renew", name) }
-                #expect(client.process.ended == nil, "\(step): \(client.output)\(client.error)")
-            }
-            try mesh.write("+86400", to: "clock")
-            let outcome = try await client.outcome()
-            #expect(outcome.output.contains("'busy': '"), "\(outcome)")
-            #expect(mesh.closes(of: "client").contains { $0["reason"].text == "expiry" })
-            #expect(server.process.ended == nil)
-        }
-    }
-
-    private static let fakeTimeLibrary = ["x86_64", "aarch64"].map {
-        "/usr/lib/\($0)-linux-gnu/faketime/libfaketime.so.1"
-    }.first { FileManager.default.fileExists(atPath: $0) }
 }
