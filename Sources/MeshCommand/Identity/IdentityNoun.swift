@@ -2,6 +2,7 @@ import ArgumentParser
 
 struct IdentityNoun: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "identity", abstract: "See what workloads prove themselves with, renew it, and revoke it.",
+        commandName: "identity",
+        abstract: "See what workloads prove themselves with, renew it, and revoke it.",
         subcommands: [IdentityShow.self, IdentityRenew.self, IdentityRevoke.self])
 }
