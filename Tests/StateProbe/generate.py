@@ -47,7 +47,8 @@ class Generator:
     def call(self):
         call = self.r.choice(self.families)(self)
         spoil = self.r.random()
-        if spoil < 0.01 and len(call) > 1:
+        # Without their count these draw a member, and the two would go apart.
+        if spoil < 0.01 and len(call) > 1 and call[0] not in self.drawing:
             call.pop(self.r.randrange(1, len(call)))
         elif spoil < 0.02:
             call.insert(self.r.randint(1, len(call)), self.one(b"x", b"1", b"", b"NX", b"COUNT"))
@@ -177,4 +178,5 @@ class Generator:
                                                         [b"mset", b"a", b"1", b"b", b"2"], [b"lmpop", b"1", b"k", b"left"]),
             lambda: [b"object", b"nosuch", b"k"], lambda: [b"client", b"reply", b"x"], lambda: [b"auth", b"x"])()
 
+    drawing = (b"spop", b"srandmember", b"hrandfield", b"zrandmember")
     families = [strings, strings, keys, hashes, lists, sets, sorted_sets, sorted_sets, connection]

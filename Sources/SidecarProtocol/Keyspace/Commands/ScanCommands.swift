@@ -129,7 +129,8 @@ extension Keyspace {
         func take(_ member: ByteString, _ score: Double) {
             if let pattern = options.pattern, !pattern.matches(member) { return }
             found.append(member)
-            found.append(ByteString(DecimalText.score(score)))
+            found.append(
+                sorted.isListpack ? Keyspace.compactScore(score) : ByteString(DecimalText.score(score)))
         }
         if sorted.isListpack {
             sorted.tree.forEach(in: 0..<sorted.count) { take($1, $0) }
@@ -145,5 +146,13 @@ extension Keyspace {
             } while cursor != 0 && rounds > 0 && seen < options.count
         }
         writeScan(cursor, found)
+    }
+
+    /// As Redis keeps a score in its compact form: whole numbers as integers.
+    private static func compactScore(_ score: Double) -> ByteString {
+        guard score == score.rounded(.towardZero), abs(score) < 0x1p62 else {
+            return ByteString(DecimalText.score(score))
+        }
+        return ByteString(DecimalText.bytes(of: Int64(score)))
     }
 }
