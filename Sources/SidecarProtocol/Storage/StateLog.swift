@@ -100,11 +100,15 @@ package struct StateLog {
         pump(at: now, &effects)
     }
 
+    /// The next `flush` makes all that was appended durable, whatever the policy.
+    package mutating func sync() { writer.isSyncWanted = writer.durable < writer.last }
+
     package mutating func handle(
         _ outcome: DiskOutcome, at now: MonotonicTime, effects: inout [StateLogEffect]
     ) {
-        guard let first = outstanding.first, first.id == outcome.job else { return }
-        outstanding.removeFirst()
+        // A disk that takes jobs in another order than they were given would lose what it was to keep.
+        precondition(outstanding.first?.id == outcome.job, "outcomes come in the order of the jobs")
+        let first = outstanding.removeFirst()
         if case .ended = phase { return }
         switch first.purpose {
         case .recover: recover(outcome, &effects)

@@ -353,7 +353,9 @@ extension StateRecovery {
                 "record \(frame.sequence), at byte \(offset), was written when it was durable")
         case .torn(let deadEnd):
             tornBytes = deadEnd - scan.from
-            repairs += zeros(scan.file, from: scan.from, to: deadEnd)
+            // The frame that wasn't valid must not be so at another time, as after a read that failed.
+            let end = min(max(deadEnd, scan.from + StateFrame.headBytes), sizes[scan.file] ?? 0)
+            repairs += zeros(scan.file, from: scan.from, to: end)
             repairs.append(.sync(file: scan.file))
             return finish()
         }
