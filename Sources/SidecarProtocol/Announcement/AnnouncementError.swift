@@ -1,5 +1,5 @@
 /// Why an announcement or a tombstone is refused.
-package enum AnnouncementError: Error, Equatable, Sendable, CustomStringConvertible {
+package enum AnnouncementError: VersionedFieldsError, Equatable, Sendable, CustomStringConvertible {
     case tooLong(Int, maximum: Int)
     case malformed(CBORError)
     case invalid(field: String)
@@ -13,22 +13,6 @@ package enum AnnouncementError: Error, Equatable, Sendable, CustomStringConverti
     /// Its certificate has ended.
     case certificateOver
     case badSignature
-
-    init(_ error: CBORError) {
-        if case .unexpected(let field) = error {
-            self = .invalid(field: field)
-        } else {
-            self = .malformed(error)
-        }
-    }
-
-    init(_ refusal: VersionedFields.Refusal) {
-        switch refusal {
-        case .needsReader(let version): self = .needsReader(version: version)
-        case .unknownCriticalField(let key): self = .unknownCriticalField(key)
-        case .malformed(let error): self = AnnouncementError(error)
-        }
-    }
 
     package var description: String {
         switch self {

@@ -1,4 +1,4 @@
-package enum CertificateError: Error, Equatable, Sendable, CustomStringConvertible {
+package enum CertificateError: VersionedFieldsError, Equatable, Sendable, CustomStringConvertible {
     /// More than `Limits.certificateBytesMaximum`.
     case tooLong(Int)
     case malformed(CBORError)
@@ -6,22 +6,6 @@ package enum CertificateError: Error, Equatable, Sendable, CustomStringConvertib
     case invalid(field: String)
     case unknownCriticalField(UInt64)
     case needsReader(version: UInt64)
-
-    init(_ error: CBORError) {
-        if case .unexpected(let field) = error {
-            self = .invalid(field: field)
-        } else {
-            self = .malformed(error)
-        }
-    }
-
-    init(_ refusal: VersionedFields.Refusal) {
-        switch refusal {
-        case .needsReader(let version): self = .needsReader(version: version)
-        case .unknownCriticalField(let key): self = .unknownCriticalField(key)
-        case .malformed(let error): self = CertificateError(error)
-        }
-    }
 
     package var description: String {
         switch self {

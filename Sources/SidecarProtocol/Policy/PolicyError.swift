@@ -1,5 +1,5 @@
 /// Why a policy, or a beacon, isn't taken. Nothing has changed then.
-package enum PolicyError: Error, Equatable, Sendable, CustomStringConvertible {
+package enum PolicyError: VersionedFieldsError, Equatable, Sendable, CustomStringConvertible {
     /// More than `Limits.policyBytesMaximum`.
     case tooLarge(bytes: Int)
     case malformed(CBORError)
@@ -31,22 +31,6 @@ package enum PolicyError: Error, Equatable, Sendable, CustomStringConvertible {
     case staleBeacon(milliseconds: Int64)
     /// No newer than the one at hand.
     case repeatedBeacon
-
-    init(_ error: CBORError) {
-        if case .unexpected(let field) = error {
-            self = .invalid(field: field)
-        } else {
-            self = .malformed(error)
-        }
-    }
-
-    init(_ refusal: VersionedFields.Refusal) {
-        switch refusal {
-        case .needsReader(let version): self = .needsReader(version: version)
-        case .unknownCriticalField(let key): self = .unknownCriticalField(key)
-        case .malformed(let error): self = PolicyError(error)
-        }
-    }
 
     package var description: String {
         switch self {
