@@ -208,6 +208,10 @@ package enum Limits {
     package static let gossipInterval = MonotonicTime.Span.seconds(1)
     /// Replicas that a replica talks to.
     package static let gossipPeersMaximum = 16
+    /// One key of an exported state.
+    package static let stateRecordBytesMaximum = 1 << 30
+    /// A state that a replica takes over, as bytes.
+    package static let stateImportBytesMaximum = 4 << 30
     /// How long past its time an expired key is left to the replica that set the time.
     package static let expiryGrace = MonotonicTime.Span.seconds(60)
 }

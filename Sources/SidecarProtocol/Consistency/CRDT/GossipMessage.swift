@@ -14,6 +14,15 @@ enum GossipMessage: Hashable, Sendable {
     case acknowledgement(VersionVector, PartProgress?)
     /// The sender has seen more of this replica than it can tell change by change.
     case truncated(ReplicaID)
+    /// The stream of the receiver's state is wanted from here on.
+    case stateWanted(session: UInt64, offset: UInt64)
+    case statePiece(StatePiece)
+
+    struct StatePiece: Hashable, Sendable {
+        var session: UInt64
+        var offset: UInt64
+        var bytes: [UInt8]
+    }
 
     struct Part: Hashable, Sendable {
         var origin: ReplicaID
@@ -35,7 +44,7 @@ enum GossipMessage: Hashable, Sendable {
 extension GossipMessage {
     private enum Kind: UInt8 {
         case digest = 1
-        case deltas, part, acknowledgement, truncated
+        case deltas, part, acknowledgement, truncated, stateWanted, statePiece
     }
 
     /// Room for what comes before a delta's bytes in `deltas` or a piece's in `part`.
@@ -71,6 +80,15 @@ extension GossipMessage {
         case .truncated(let replica):
             out.byte(Kind.truncated.rawValue)
             replica.encode(into: &out)
+        case .stateWanted(let session, let offset):
+            out.byte(Kind.stateWanted.rawValue)
+            out.fixed(session)
+            out.unsigned(offset)
+        case .statePiece(let piece):
+            out.byte(Kind.statePiece.rawValue)
+            out.fixed(piece.session)
+            out.unsigned(piece.offset)
+            out.bytes += piece.bytes
         }
         return out.bytes
     }
@@ -100,6 +118,15 @@ extension GossipMessage {
             let version = try VersionVector(from: &reader)
             self = .acknowledgement(version, reader.remaining > 0 ? try PartProgress(from: &reader) : nil)
         case .truncated: self = .truncated(try ReplicaID(from: &reader))
+        case .stateWanted:
+            self = .stateWanted(session: try reader.fixed(), offset: try reader.unsigned())
+        case .statePiece:
+            let session = try reader.fixed()
+            let offset = try reader.unsigned()
+            guard offset <= 1 << 48 else { throw .tooLarge(what: "offset", count: offset) }
+            let bytes = try reader.take(reader.remaining)
+            guard !bytes.isEmpty else { throw .truncated(at: reader.offset) }
+            self = .statePiece(StatePiece(session: session, offset: offset, bytes: bytes))
         }
         try reader.finish()
     }

@@ -19,6 +19,10 @@ extension StateGossip {
         /// A piece has been acknowledged since the last digest.
         var hasProgressed = false
         var assembly = PartAssembly()
+        /// It knows, since its last digest, that the log can't help it.
+        var isToldTruncated = false
+        var fetch: StateFetch?
+        var serve: StateServe?
 
         struct Flight: Sendable {
             var origin: ReplicaID
@@ -109,8 +113,9 @@ extension StateGossip {
             peers[index].sent[origin] < store.counter(of: origin)
         {
             guard let records = store.records(of: origin, from: peers[index].sent[origin] + 1) else {
-                send(.truncated(origin), index, &effects)
-                return
+                guard !peers[index].isToldTruncated else { return }
+                peers[index].isToldTruncated = true
+                return send(.truncated(origin), index, &effects)
             }
             guard let first = records.first else { return }
             if first.bytes.count > Limits.gossipMessageBytesMaximum - GossipMessage.overhead {

@@ -39,7 +39,7 @@ extension ReplicatedStore {
             statistics.duplicates += 1
             return []
         }
-        guard origin != 0 else { throw .impostor(delta.origin) }
+        guard origin != 0 || isRestoring else { throw .impostor(delta.origin) }
         do { try clock.observe(delta.time, now.wall) } catch {
             statistics.refused += 1
             throw .clock(error, origin: delta.origin)
@@ -65,7 +65,7 @@ extension ReplicatedStore {
         }
     }
 
-    private mutating func joinEarly(_ mutations: inout [Mutation]) {
+    mutating func joinEarly(_ mutations: inout [Mutation]) {
         while let place = early.firstIndex(where: { delta in
             replicas.place(of: delta.origin).map { isReady(delta, $0) } ?? false
         }) {
@@ -97,7 +97,7 @@ extension ReplicatedStore {
             seen[origin] = max(seen[origin], counter)
         }
         raiseContext(of: origin, origin, to: delta.to)
-        if !news.contains(origin) { news.append(origin) }
+        if origin != 0, !news.contains(origin) { news.append(origin) }
         log.append(DeltaLog.Record(from: delta.from, to: delta.to, bytes: bytes), of: origin)
         joined.append(bytes)
         statistics.joins += 1

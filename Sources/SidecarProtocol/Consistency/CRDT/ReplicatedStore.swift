@@ -38,6 +38,8 @@ package struct ReplicatedStore: Sendable {
     package var corrections: [Mutation] = []
     /// Deltas of others that were joined, encoded, in order, until they are taken for the durable log.
     package var joined: [[UInt8]] = []
+    /// Until `restored`, one's own deltas are joined too, from the durable log.
+    var isRestoring = false
     /// Defects on purpose, for the tests that must notice them.
     package var mutant = Mutant.none
 

@@ -9,7 +9,7 @@
 //
 //   Once a second, and when they meet, two peers exchange what they have seen (a digest). What was lost on
 //   the way shows as a peer that hasn't come on since the digest before, and is sent again from there. What
-//   the log has lost is reconciled range by range.
+//   the log has lost comes with a peer's whole state.
 //
 //   The layer beneath may lose, double and reorder messages. Effects are to be done in order.
 
@@ -100,6 +100,7 @@ extension StateGossip {
         let digest = GossipMessage.digest(store.replica, store.version, wantsAnswer: false)
         for index in peers.indices {
             send(digest, index, &effects)
+            tickTransfer(index, &effects)
         }
         if store.deleteExpired(at: now) != nil {
             for index in peers.indices { pump(index, store, &effects) }
@@ -141,7 +142,9 @@ extension StateGossip {
         case .part(let part): receivePart(part, index, &store, now, &effects)
         case .acknowledgement(let version, let progress):
             receiveAcknowledgement(version, progress, index, store, &effects)
-        case .truncated: break
+        case .truncated: beginTransfer(index, now, &effects)
+        case .stateWanted(let session, let offset): serve(session, offset, index, store, &effects)
+        case .statePiece(let piece): receivePiece(piece, index, &store, now, &effects)
         }
     }
 
@@ -150,6 +153,12 @@ extension StateGossip {
         _ effects: inout [Effect]
     ) {
         peers[index].replica = replica
+        if version[store.replica] > store.counter(of: store.replica) {
+            // We have forgotten changes of our own: their numbers must not be used again.
+            effects.append(.refused(peers[index].id, .join(.impostor(store.replica))))
+            return
+        }
+        peers[index].isToldTruncated = false
         store.observe(version, of: replica)
         let direct = peers.compactMap(\.replica)
         let own = store.replica

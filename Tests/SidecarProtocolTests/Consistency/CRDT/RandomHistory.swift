@@ -96,6 +96,9 @@ struct RandomHistory {
     /// What stores of one version were like.
     var byVersion: [VersionVector: (hash: UInt64, keyspace: ModelKeyspace)] = [:]
     var failures: [String] = []
+    /// What the replicas were like before the last deltas arrived.
+    var beforeSync: [ModelReplica] = []
+    var settles = true
 
     init(seed: UInt64, _ subject: RandomCommands.Subject, mutant: ReplicatedStore.Mutant = .none) {
         numbers = SeededNumbers(state: seed)
@@ -109,10 +112,11 @@ struct RandomHistory {
             switch numbers.below(10) {
             case 0...3: write(numbers.below(group.replicas.count))
             case 4: group.advance(Int64(numbers.below(3)))
-            case 5: gossip()
+            case 5: if settles { gossip() }
             default: try deliver()
             }
         }
+        beforeSync = group.replicas
         while !ways.isEmpty { try deliver() }
         try group.sync()
         try group.sync()
