@@ -108,13 +108,29 @@ let package = Package(
             swiftSettings: house),
         .testTarget(
             name: "UserlandStackTests",
-            dependencies: ["Sidecar", "SidecarProtocol", "CLinuxShims", "UserlandStackProbe"] + nio,
+            dependencies: ["Sidecar", "SidecarProtocol", "Transport", "CLinuxShims", "UserlandStackProbe"]
+                + nio,
             exclude: ["liar.py", "world.py"], swiftSettings: house),
         // The stack's process and its sandbox, for the tests above.
         .executableTarget(
             name: "UserlandStackProbe", dependencies: ["Sidecar", "CLinuxShims", "UserlandStackAttack"],
             path: "Tests/UserlandStackProbe", swiftSettings: house),
         .target(name: "UserlandStackAttack", path: "Tests/UserlandStackAttack"),
+        // Honest handshakes beside a flood, for Tests/Benchmarks/handshake-flood.
+        .executableTarget(
+            name: "HandshakeProbe", dependencies: ["SidecarProtocol", "Transport"] + nio,
+            path: "Tests/HandshakeProbe", swiftSettings: house),
+        // What each process may do, tried from inside.
+        .testTarget(
+            name: "ConfinementTests",
+            dependencies: ["Sidecar", "Node", "Transport", "CLinuxShims", "ConfinementProbe"],
+            swiftSettings: house),
+        .executableTarget(
+            name: "ConfinementProbe",
+            dependencies: ["Sidecar", "Node", "Transport", "CLinuxShims", "ConfinementAttack"],
+            path: "Tests/ConfinementProbe", swiftSettings: house),
+        .target(
+            name: "ConfinementAttack", dependencies: ["CLinuxShims"], path: "Tests/ConfinementAttack"),
         // The rules of the house, as tests.
         .testTarget(name: "TidyTests", swiftSettings: house),
         // The executable is built for the tests that run it.

@@ -27,6 +27,22 @@ int mesh_drop_capabilities(void) {
     return (int)syscall(SYS_capset, &header, none);
 }
 
+int mesh_keep_capabilities(uint64_t kept) {
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    for (unsigned long capability = 0; capability < 64; capability++) {
+        if ((kept >> capability & 1) == 0 && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0) break;
+    }
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, sets) < 0) return -1;
+    for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
+        sets[half].permitted &= (uint32_t)(kept >> 32 * half);
+        sets[half].effective = sets[half].permitted;
+        sets[half].inheritable = 0;
+    }
+    return (int)syscall(SYS_capset, &header, sets);
+}
+
 void mesh_reset_signals(const sigset_t *mask, const sigset_t *ignored) {
     for (int signal = 1; signal < NSIG; signal++) {
         if (signal == SIGKILL || signal == SIGSTOP) {

@@ -48,6 +48,9 @@ enum Daemon {
         let logger = Logger.lines(
             "mesh-node", level: .info, rotating: isForeground ? nil : paths.nodeLog)
         logger.info("node \(getpid()) serves \(paths.nodeFolder)")
+        for failure in Confinement.enterAsNode() {
+            logger.critical("less well closed in than it should be: can't \(failure)")
+        }
 
         let eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         let server = TopicServer.start(

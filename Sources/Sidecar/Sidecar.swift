@@ -33,10 +33,13 @@ package enum Sidecar {
         }
         let descriptors = raiseDescriptorLimit()
         growDescriptorTable()
+        let logger = logger(for: launch)
+        let failures = Confinement.enterAsSidecar()
+        for failure in failures { logger.critical("less well closed in than it should be: can't \(failure)") }
         MultiThreadedEventLoopGroup.withCurrentThreadAsEventLoop { loop in
-            let driver = Driver(
-                launch: launch, configuration: configuration, loop: loop, logger: logger(for: launch))
+            let driver = Driver(launch: launch, configuration: configuration, loop: loop, logger: logger)
             driver.counters.descriptorsMaximum = descriptors
+            driver.counters.confinementFailures = failures.count
             start(driver, on: loop)
         }
     }

@@ -64,6 +64,8 @@ package enum Limits {
     package static let handshakesPerSecond: UInt64 = 64
     /// Sources of which that is counted.
     package static let handshakeSourcesMaximum = 1_024
+    /// First flights that are known again when somebody repeats them; the oldest half is forgotten at once.
+    package static let answeredFlightsMaximum = 4_096
     /// Messages 2 and 3 of a handshake; a leaf and its chain have room several times over.
     package static let handshakeMessageBytesMaximum = 8_192
     /// Replaced static keys that still answer. A leaf lives twice as long as it stays the newest.

@@ -95,16 +95,7 @@ extension PeerLink {
         armTimer()
     }
 
-    /// 32 bytes of the kernel's randomness.
-    private static func ephemeral() -> X25519KeyPair {
-        X25519KeyPair(
-            secret: SecretBytes(count: 32) { out in
-                var random = SystemRandomNumberGenerator()
-                for offset in stride(from: 0, to: 32, by: 8) {
-                    out.storeBytes(of: random.next(), toByteOffset: offset, as: UInt64.self)
-                }
-            })
-    }
+    private static func ephemeral() -> X25519KeyPair { X25519KeyPair(secret: .random()) }
 
     /// A dial that came to nothing goes on with the next endpoint.
     private func attemptFailed(_ reason: CloseReason, _ detail: String) {

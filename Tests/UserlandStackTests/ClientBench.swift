@@ -18,17 +18,20 @@ final class ClientBench {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let heard: NIOLoopBound<Heard>
     private let client: NIOLoopBound<StackClient>
+    private let starter: StackSpawner
 
     init(executable: String = World.probe) throws {
         let world = try World(datapath: nil)
         self.world = world
         let loop = group.next()
         let tap = world.descriptor
+        let starter = StackSpawner(executable: executable, tap: tap)
+        self.starter = starter
         (heard, client) = try loop.submit {
             let heard = Heard()
             let client = StackClient(
                 StackClient.Settings(
-                    tap: tap, own: UserlandStackTests.own, datapath: .slirp, executable: executable, log: 2),
+                    tap: tap, own: UserlandStackTests.own, datapath: .slirp, starter: starter),
                 eventLoop: loop, delegate: heard)
             try client.start()
             return (NIOLoopBound(heard, eventLoop: loop), NIOLoopBound(client, eventLoop: loop))
@@ -52,9 +55,7 @@ final class ClientBench {
 
     /// Kills the process as a fault of its own would end it.
     func killProcess() {
-        let client = client
-        let id = (try? group.next().submit { client.value.processID }.wait()) ?? nil
-        if let id { kill(id, SIGKILL) }
+        starter.kill()
     }
 
     /// The next event for which `select` has a value; those before it are gone.

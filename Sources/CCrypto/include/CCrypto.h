@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "secrets.h"
+
 /// One key, one direction. Not safe for two threads at once.
 typedef struct mesh_bulk_cipher mesh_bulk_cipher;
 

@@ -1,6 +1,7 @@
 // Processes. fork(2) is hidden from Swift, prctl(2) is variadic.
 #pragma once
 #include <signal.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /// fork(2), for processes that are single-threaded.
@@ -16,6 +17,19 @@ int mesh_set_no_new_privileges(void);
 /// Gives up every capability. The bounding set stays: without it, programs with capabilities of their
 /// own, such as ping, couldn't even be executed.
 int mesh_drop_capabilities(void);
+
+/// Keeps those capabilities (bits of 1 << CAP_…) that the process has and `kept` names, and gives up the
+/// others for good: ambient and inheritable ones, and the bounding set as far as it may. For a process that
+/// executes nothing that needs more. 0, or -1 with errno.
+int mesh_keep_capabilities(uint64_t kept);
+
+enum {
+    MESH_CAN_BIND_LOW_PORTS = 10,
+    MESH_CAN_OPEN_RAW_SOCKETS = 13,
+    MESH_CAN_READ_ALL = 2,
+    MESH_CAN_TRACE = 19,
+    MESH_CAN_ADMINISTER = 21,
+};
 
 /// Every signal to its default action, but those in `ignored`, and the mask to `mask`.
 void mesh_reset_signals(const sigset_t *mask, const sigset_t *ignored);

@@ -48,7 +48,11 @@ struct Ending {
         var status: Int32 = 0
         while true {
             let child = waitpid(-1, &status, WNOHANG | Int32(bitPattern: UInt32(__WALL)))
-            if child > 0 { continue }
+            if child > 0 {
+                // What the workload said last leaves by the stack, as long as its sidecar lives.
+                if child == supervisor.sidecar.processID { supervisor.sidecar.endStack() }
+                continue
+            }
             if child < 0 { return }
             let now = Clock.nanoseconds()
             if now >= deadline {

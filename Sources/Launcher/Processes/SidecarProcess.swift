@@ -37,6 +37,8 @@ struct SidecarSeed {
         }
         _ = mesh_close_range(4, .max)
         for name in SidecarSeed.withheld { unsetenv(name) }
+        // Swift would start a tracer after a crash, which the sidecar's filter doesn't let it.
+        setenv("SWIFT_BACKTRACE", "enable=no", 1)
         InheritedSignals.reset()
         mesh_set_parent_death_signal(SIGTERM)
         // The launcher may have died before the line above.

@@ -34,6 +34,8 @@ struct SidecarSupervision {
     private var readySince: UInt64 = 0
     private var network: (message: SidecarNetwork, user: Int32, descriptors: [Int32])?
     private var workload: pid_t?
+    /// The userland stack's processes that haven't been reaped; the last one is the sidecar's.
+    private var stacks: [pid_t] = []
 
     /// - Parameters:
     ///   - control: the launcher's end of the first sidecar's socket.
@@ -81,6 +83,7 @@ struct SidecarSupervision {
         if control >= 0 { close(control) }
         control = -1
         processID = 0
+        endStack()
         isReady = false
         restartAt = now &+ pause
         pause = min(pause * 2, SidecarSupervision.pauseMaximum)
@@ -108,6 +111,33 @@ struct SidecarSupervision {
         send(.start(plan.sidecarStart(incarnation: incarnation, digest: digest)))
         sendNetwork()
         if let workload { send(.workload(processID: workload)) }
+    }
+
+    /// Starts the userland stack that the sidecar asks for; it ends with that sidecar.
+    ///
+    /// - Parameter descriptors: the stack's end of the channel, and its log; the caller closes them.
+    mutating func startStack(_ descriptors: [Int32], launcher: pid_t) {
+        endStack()
+        guard let network, network.message.hasTAP, let tap = network.descriptors.last,
+            descriptors.count == 2
+        else { return }
+        let seed = StackSeed(
+            executable: plan.sidecar, datapath: network.message.datapath,
+            own: IPv4Address(number: plan.ownAddress.v4), tap: tap, channel: descriptors[0],
+            log: descriptors[1], launcher: launcher)
+        // Where it can't be started its channel ends, and the sidecar asks again after a pause.
+        if let stack = try? seed.start(in: network.user) { stacks.append(stack) }
+    }
+
+    func endStack() {
+        if let stack = stacks.last { kill(stack, SIGKILL) }
+    }
+
+    /// - Returns: false where the process is none of its stacks.
+    mutating func reapedStack(_ process: pid_t) -> Bool {
+        guard let index = stacks.firstIndex(of: process) else { return false }
+        stacks.remove(at: index)
+        return true
     }
 
     /// Leaves the TAP to its namespace, which the kernel takes down in the background. Otherwise the

@@ -187,13 +187,13 @@ final class Supervisor {
             case .nothing: return
             case .end: sidecar.hungUp()
             case .packet(let packet):
+                take(try? SidecarMessage(canonical: packet.bytes), packet.descriptors)
                 for descriptor in packet.descriptors { close(descriptor) }
-                take(try? SidecarMessage(canonical: packet.bytes))
             }
         }
     }
 
-    private func take(_ message: SidecarMessage?) {
+    private func take(_ message: SidecarMessage?, _ descriptors: [Int32]) {
         switch message {
         case .ready:
             sidecar.becameReady(at: Clock.nanoseconds())
@@ -201,6 +201,8 @@ final class Supervisor {
         case .failed(let why):
             if !isRunning { fail(why, fix: "") }
         case .needsNode: startNode()
+        case .startStack: sidecar.startStack(descriptors, launcher: launcher)
+        case .endStack: sidecar.endStack()
         case nil: return
         }
     }
@@ -271,6 +273,7 @@ final class Supervisor {
             case builder: builderEnded(status)
             case sidecar.processID: sidecarEnded(status)
             case initial: initialEnded(status)
+            case _ where sidecar.reapedStack(child): continue
             default: strangers[child] = status
             }
         }

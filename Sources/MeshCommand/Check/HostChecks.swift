@@ -4,7 +4,33 @@ import CLinuxShims
 import Glibc
 
 enum HostChecks {
-    static func findings() -> [Finding] { [kernel(), clock(WallClock.now()), descriptors(), programs()] }
+    static func findings() -> [Finding] {
+        [kernel(), seccomp(), clock(WallClock.now()), descriptors(), lockedMemory(), programs()]
+    }
+
+    /// Without it every process but the userland stack runs, less well closed in.
+    private static func seccomp() -> Finding {
+        guard mesh_seccomp_is_supported() == 1 else {
+            return .note(
+                "seccomp", "this kernel filters no system calls: no egress, and processes less closed in",
+                fix: "use a kernel with CONFIG_SECCOMP_FILTER")
+        }
+        return .ok("seccomp", "system calls can be filtered")
+    }
+
+    /// A sidecar locks two pages, and one more for each 63 sessions; node and issuer lock two each.
+    private static func lockedMemory() -> Finding {
+        var limit = rlimit()
+        // RLIMIT_MEMLOCK, which Swift doesn't see.
+        getrlimit(__rlimit_resource_t(8), &limit)
+        let most = limit.rlim_cur
+        guard most >= 65_536 else {
+            return .note(
+                "locked memory", "a process may lock \(most) bytes, so that keys may be swapped out",
+                fix: "raise the limit of memlock (ulimit -l) to 64 KiB or more")
+        }
+        return .ok("locked memory", most == .max ? "without limit" : "a process may lock \(most / 1024) KiB")
+    }
 
     /// Linux 5.9 brought the last call that mesh needs, close_range(2).
     private static func kernel() -> Finding {

@@ -42,7 +42,8 @@ enum KeyFiles {
 
     /// 32 bytes that nobody else may read.
     static func key(_ path: String) throws(Complaint) -> SecretBytes {
-        let bytes = try FileContent.read(path, atMost: 33)
+        var bytes = try FileContent.read(path, atMost: 33)
+        defer { SecretMemory.wipe(&bytes) }
         guard bytes.count == 32 else {
             throw Complaint("\(path) isn't a key of 32 bytes", fix: "restore it from a backup")
         }
@@ -57,6 +58,7 @@ enum KeyFiles {
         guard getentropy(&bytes, bytes.count) == 0 else {
             throw Complaint("the kernel gives no random bytes: \(errorText(errno))", fix: "try again")
         }
+        defer { SecretMemory.wipe(&bytes) }
         return SecretBytes(copying: bytes)
     }
 

@@ -199,9 +199,10 @@ extension DomainFiles {
 extension DomainFiles {
     /// 32 bytes that only this user can read, or nil where there is no such file.
     private static func secret(_ path: String, _ paths: MeshPaths) throws(FileError) -> SecretBytes? {
-        guard let bytes = try OwnFiles.read(path, byteCountMaximum: 4096, isSecret: true) else {
+        guard var bytes = try OwnFiles.read(path, byteCountMaximum: 4096, isSecret: true) else {
             return nil
         }
+        defer { SecretMemory.wipe(&bytes) }
         guard bytes.count == 32 else {
             throw FileError(path, "\(bytes.count) bytes, where a key has 32", fix: restoring(paths))
         }
@@ -227,15 +228,5 @@ extension DomainFiles {
 }
 
 extension SecretBytes {
-    /// 32 bytes of the kernel's randomness.
-    fileprivate static func random() -> SecretBytes {
-        SecretBytes(count: 32) { out in
-            var generator = SystemRandomNumberGenerator()
-            for index in stride(from: 0, to: 32, by: 8) {
-                out.storeBytes(of: generator.next(), toByteOffset: index, as: UInt64.self)
-            }
-        }
-    }
-
     fileprivate var bytes: [UInt8] { withUnsafeBytes { Array($0) } }
 }

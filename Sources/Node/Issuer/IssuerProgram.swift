@@ -18,7 +18,6 @@ enum IssuerProgram {
             NodeProgram.complain("the issuer is started by mesh-node, not by hand")
             return NodeProgram.failure
         }
-        _ = mesh_set_dumpable(0)
         _ = mesh_set_parent_death_signal(SIGKILL)
         guard getppid() != 1 else { return 0 }
         let watch: ProcessWatch
@@ -26,9 +25,13 @@ enum IssuerProgram {
             NodeProgram.complain("\(error)")
             return NodeProgram.failure
         }
+        let paths = MeshPaths.current()
+        for failure in Confinement.enterAsIssuer() {
+            NodeProgram.say("less well closed in than it should be: can't \(failure)")
+        }
         let eventLoop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
         // What a domain lacks is said to whoever asks, and looked for again then.
-        let source = DomainSource(paths: .current())
+        let source = DomainSource(paths: paths)
         let server = start(source, watch: watch, on: eventLoop)
         watch.run { event in
             switch event {

@@ -35,8 +35,8 @@ final class HostCredential {
     /// Asks, and goes on asking. The issuer may just be making the domain.
     func renew() {
         guard let host = hostName() else { return retry("the issuer has no certificate yet") }
-        let staticKey = X25519KeyPair(secret: HostCredential.random(32))
-        let signingKey = SigningKeyPair(seed: HostCredential.random(32))
+        let staticKey = X25519KeyPair(secret: .random())
+        let signingKey = SigningKeyPair(seed: .random())
         let request = IssuerRequest(
             subject: .host(host), isNamed: true, instance: instance, staticKey: staticKey.publicKey,
             signingKey: signingKey.publicKey, workloadVersion: "",
@@ -86,7 +86,7 @@ final class HostCredential {
         return host
     }
 
-    static func ephemeral() -> X25519KeyPair { X25519KeyPair(secret: random(32)) }
+    static func ephemeral() -> X25519KeyPair { X25519KeyPair(secret: .random()) }
 
     /// Bytes of the kernel's randomness.
     private static func random(_ count: Int) -> [UInt8] {

@@ -142,6 +142,15 @@ extension Driver {
                 "process_resident_memory_bytes", .gauge, "Resident memory.",
                 resident * UInt64(sysconf(Int32(_SC_PAGESIZE))))
         }
+        let secrets = SecretMemory.pages
+        text.family("mesh_secret_memory_bytes", .gauge, "Pages of keys, by whether they are locked.") {
+            family in
+            family.sample([("locked", "yes")], secrets.locked)
+            family.sample([("locked", "no")], secrets.unlocked)
+        }
+        text.single(
+            "mesh_confinement_failures", .gauge, "What the kernel wouldn't let this process give up.",
+            counters.confinementFailures)
         var used = timespec()
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used)
         text.family("process_cpu_seconds_total", .counter, "CPU time used.") { family in

@@ -13,6 +13,8 @@ struct SidecarCounters {
     /// Attempts to leave the mesh that weren't allowed.
     var egressRefusals: UInt64 = 0
     var descriptorsMaximum = 1024
+    /// What the kernel wouldn't let this process give up.
+    var confinementFailures = 0
 }
 
 /// Flows by the two workloads at their ends, from the records that the core makes of them.

@@ -81,15 +81,3 @@ extension Driver {
         } catch { return "\(error)" }
     }
 }
-
-extension SecretBytes {
-    /// 32 bytes of the kernel's randomness.
-    fileprivate static func random() -> SecretBytes {
-        SecretBytes(count: 32) { out in
-            var random = SystemRandomNumberGenerator()
-            for offset in stride(from: 0, to: 32, by: 8) {
-                out.storeBytes(of: random.next(), toByteOffset: offset, as: UInt64.self)
-            }
-        }
-    }
-}

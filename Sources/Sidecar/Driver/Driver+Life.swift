@@ -16,6 +16,7 @@ extension Driver {
             // First, since the issuer then works beside this process.
             requestCredential()
             try sockets.start()
+            Confinement.stayOnHost()
             peerListener = try PeerListener(node.configuration, on: loop) { [unowned self] in
                 try accept($0)
             }
@@ -81,6 +82,9 @@ extension Driver {
         tellLauncher(.ready)
         openAdmin()
         logger.info("\(workload) ready on \(network?.datapath.rawValue ?? "")")
+        if SecretMemory.pages.unlocked > 0 {
+            logger.warning("keys may be swapped out: raise the limit of locked memory (ulimit -l) to 64 KiB")
+        }
     }
 
     private func openAdmin() {

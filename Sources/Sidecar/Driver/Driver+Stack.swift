@@ -1,6 +1,7 @@
 // What the workload does through its TAP: on both datapaths whatever leaves the mesh, and on `slirp` the
 // mesh itself.
 
+import CLinuxShims
 import Glibc
 import Logging
 import NIOCore
@@ -17,10 +18,12 @@ extension Driver: StackClientDelegate {
         let log =
             launch.logsToStandardError
             ? dup(STDERR_FILENO) : Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        let starter = LauncherStackStarter(launcher: Sidecar.launcherSocket, log: log)
         let stack = StackClient(
             StackClient.Settings(
                 tap: tap, own: IPv4Address(number: own), datapath: network?.datapath ?? .veth,
-                executable: launch.executable, log: log), eventLoop: loop, delegate: self)
+                starter: starter),
+            eventLoop: loop, delegate: self)
         do { try stack.start() } catch {
             return logger.error("no way out of the mesh: \(error)")
         }
@@ -157,6 +160,30 @@ extension Driver: StackClientDelegate {
                     .resolved(query, host: host, addresses, timeToLive: HostResolver.timeToLive))
             }
         }
+    }
+}
+
+/// Asks the launcher, which executes what the sidecar's filter doesn't let it.
+private final class LauncherStackStarter: StackStarter {
+    private let launcher: Int32
+    /// Where the process writes what it has to say.
+    private let log: Int32
+
+    init(launcher: Int32, log: Int32) {
+        self.launcher = launcher
+        self.log = log
+    }
+
+    func startStack(channel: CInt) throws(SystemError) {
+        let message = SidecarMessage.startStack.encoded()
+        guard mesh_send(launcher, message, message.count, [channel, log], 2) == message.count else {
+            throw SystemError("message to mesh-launch")
+        }
+    }
+
+    func endStack() {
+        let message = SidecarMessage.endStack.encoded()
+        _ = mesh_send(launcher, message, message.count, nil, 0)
     }
 }
 

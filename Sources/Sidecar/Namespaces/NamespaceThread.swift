@@ -1,13 +1,14 @@
-// The one thread beside the event loop: it reads the launcher's socket, makes sockets inside the
-// workload's network namespaces, and learns of steps of the wall clock.
+// The threads beside the event loop that make sockets inside the workload's network namespaces. The first
+// one also reads the launcher's socket, and learns of steps of the wall clock.
 //
 // Theory of operation
 //
 //   A socket belongs to the network namespace that its maker's thread is in, for good; bind, connect and
 //   listen don't look at the thread any more. The event loop must stay in the host's namespace, where
-//   peers are, and an ordinary user can't enter that one again after leaving it. So this thread alone
-//   moves, between M (the mesh side) and W (the workload's), and keeps a stock of blank sockets, which
-//   the event loop takes without waiting; it waits only when the stock is empty, for one socket(2).
+//   peers are, and an ordinary user can't enter that one again after leaving it. So the first thread enters
+//   M (the mesh side), and a second one W (the workload's), where there are both; each of them stays there,
+//   and so can give up the right to enter namespaces. They keep a stock of blank sockets, which the event
+//   loop takes without waiting; it waits only when the stock is empty, for one socket(2).
 //
 //          launcher's socket ──┐
 //       requests to refill ────┼── poll ── messages and clock steps go to the event loop
@@ -71,26 +72,51 @@ final class NamespaceThread: Sendable {
         let clock = mesh_clock_step_descriptor()
         var sources = [
             pollfd(fd: launcher, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: stock.requests, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: -1, events: Int16(POLLIN), revents: 0),
             pollfd(fd: clock, events: Int16(POLLIN), revents: 0),
         ]
-        var maker = SocketMaker()
+        var place: SocketKind.Place?
         while true {
             guard poll(&sources, nfds_t(sources.count), -1) >= 0 || errno == EINTR else {
                 return report(.failed("\(SystemError("poll"))"))
             }
             if sources[2].revents != 0, stepped(clock) { report(.clockStepped) }
-            if sources[1].revents != 0 { stock.drainRequests() }
-            if sources[0].revents != 0, !receive(&maker) {
+            if sources[0].revents != 0, !receive(&place) {
                 sources[0].fd = -1
                 sources[0].revents = 0
             }
-            stock.refill(&maker)
+            guard let place else { continue }
+            sources[1].fd = stock.requests(place)
+            if sources[1].revents != 0 { stock.drainRequests(place) }
+            stock.refill(place)
         }
     }
 
+    /// The second thread.
+    private func serve(_ place: SocketKind.Place, in namespace: Int32) {
+        guard enter(place, namespace) else { return }
+        var source = pollfd(fd: stock.requests(place), events: Int16(POLLIN), revents: 0)
+        while true {
+            stock.refill(place)
+            guard poll(&source, 1, -1) >= 0 || errno == EINTR else {
+                return report(.failed("\(SystemError("poll"))"))
+            }
+            if source.revents != 0 { stock.drainRequests(place) }
+        }
+    }
+
+    /// Goes there for good.
+    private func enter(_ place: SocketKind.Place, _ namespace: Int32) -> Bool {
+        let result = mesh_enter_namespace(namespace, Int32(MESH_NEW_NETWORK))
+        let failure = SystemError("setns(\(place))")
+        close(namespace)
+        Confinement.stayInNamespace()
+        if result != 0 { report(.failed("\(failure)")) }
+        return result == 0
+    }
+
     /// False when nothing more will come.
-    private func receive(_ maker: inout SocketMaker) -> Bool {
+    private func receive(_ place: inout SocketKind.Place?) -> Bool {
         var bytes = [UInt8](repeating: 0, count: Limits.launcherMessageBytesMaximum)
         var descriptors = [Int32](repeating: -1, count: 4)
         var count = 0
@@ -106,8 +132,8 @@ final class NamespaceThread: Sendable {
             let message = try LauncherMessage(canonical: Array(bytes.prefix(received)))
             var tap: Int32?
             if case .network(let network) = message {
-                tap = try maker.adopt(Array(descriptors.prefix(count)), network)
-                stock.isOpen = true
+                place = try adopt(Array(descriptors.prefix(count)), network)
+                tap = network.hasTAP ? descriptors[count - 1] : nil
             }
             report(.message(message, tap: tap))
         } catch {
@@ -116,38 +142,36 @@ final class NamespaceThread: Sendable {
         return true
     }
 
+    /// Takes the namespaces' descriptors: W, M (veth only), and last the TAP, where there is one.
+    ///
+    /// - Returns: where this thread is from now on.
+    private func adopt(
+        _ descriptors: [Int32], _ network: SidecarNetwork
+    ) throws(SystemError) -> SocketKind.Place {
+        let hasMesh = network.datapath == .veth
+        guard descriptors.count == 1 + (hasMesh ? 1 : 0) + (network.hasTAP ? 1 : 0) else {
+            throw SystemError("network with \(descriptors.count) descriptors", code: EINVAL)
+        }
+        let workload = descriptors[0]
+        // While this thread still has the right to enter, which the other one inherits.
+        if hasMesh { try startThread(named: "mesh-workload") { self.serve(.workload, in: workload) } }
+        let place = hasMesh ? SocketKind.Place.mesh : .workload
+        guard enter(place, hasMesh ? descriptors[1] : workload) else {
+            throw SystemError("network namespace \(place)", code: EPERM)
+        }
+        stock.open(keepingReady: hasMesh)
+        return place
+    }
+
     private func stepped(_ clock: Int32) -> Bool {
         var expirations: UInt64 = 0
         return read(clock, &expirations, 8) < 0 && errno == ECANCELED
     }
 }
 
-/// Moves its thread between namespaces and makes sockets there. Used on the thread alone.
-private struct SocketMaker {
-    private var workload: Int32 = -1
-    private var mesh: Int32 = -1
-    private var here: SocketKind.Place?
-
-    /// - Returns: the TAP's descriptor, if there is one.
-    mutating func adopt(_ descriptors: [Int32], _ network: SidecarNetwork) throws(SystemError) -> Int32? {
-        let hasMesh = network.datapath == .veth
-        guard descriptors.count == 1 + (hasMesh ? 1 : 0) + (network.hasTAP ? 1 : 0) else {
-            throw SystemError("network with \(descriptors.count) descriptors", code: EINVAL)
-        }
-        workload = descriptors[0]
-        if hasMesh { mesh = descriptors[1] }
-        return network.hasTAP ? descriptors.last : nil
-    }
-
-    mutating func make(_ kind: SocketKind) throws(SystemError) -> Int32 {
-        if here != kind.place {
-            let target = kind.place == .mesh ? mesh : workload
-            guard target >= 0 else { throw SystemError("network namespace \(kind.place)", code: ENOENT) }
-            guard mesh_enter_namespace(target, Int32(MESH_NEW_NETWORK)) == 0 else {
-                throw SystemError("setns(\(kind.place))")
-            }
-            here = kind.place
-        }
+/// Makes sockets in the namespace that its caller's thread is in.
+private enum SocketMaker {
+    static func make(_ kind: SocketKind) throws(SystemError) -> Int32 {
         let (type, number) =
             switch kind.use {
             case .streams: (SOCK_STREAM, 0)
@@ -158,7 +182,7 @@ private struct SocketMaker {
         let descriptor = socket(
             kind.isIPv6 ? AF_INET6 : AF_INET, Int32(type.rawValue) | flags, Int32(number))
         guard descriptor >= 0 else { throw SystemError("socket(\(kind.place), \(kind.use))") }
-        SocketMaker.prepare(descriptor, kind)
+        prepare(descriptor, kind)
         return descriptor
     }
 
@@ -192,12 +216,11 @@ enum SocketOption {
 
 /// The blank sockets, shared by the thread that makes them and the event loop that takes them.
 ///
-/// `@unchecked Sendable`: every stored property but `requests` is touched under `lock` only, and that
-/// one is never changed.
+/// `@unchecked Sendable`: every stored property but the bells is touched under `lock` only, and those are
+/// never changed.
 private final class SocketStock: @unchecked Sendable {
-    /// Becomes readable when the thread should look at the stock.
-    let requests: Int32
-    private let ring: Int32
+    private let mesh = Bell()
+    private let workload = Bell()
     private let lock = ThreadLock()
     private var sockets: [SocketKind: [Int32]] = [:]
     /// How many of a kind to keep. A kind enters at its first use.
@@ -205,21 +228,31 @@ private final class SocketStock: @unchecked Sendable {
     private var failures: [SocketKind: SystemError] = [:]
     private var opened = false
 
-    init() {
-        var ends: [Int32] = [-1, -1]
-        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-        socketpair(AF_UNIX, type, 0, &ends)
-        requests = ends[0]
-        ring = ends[1]
+    /// A pair of sockets: one end becomes readable when a byte is written to the other.
+    private struct Bell {
+        let hearing: Int32
+        let ringing: Int32
+
+        init() {
+            var ends: [Int32] = [-1, -1]
+            let type =
+                Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+            socketpair(AF_UNIX, type, 0, &ends)
+            hearing = ends[0]
+            ringing = ends[1]
+        }
     }
 
-    var isOpen: Bool {
-        get { lock.withLock { opened } }
-        set {
-            lock.withLock {
-                opened = newValue
-                levels[.meshTCP] = Limits.blankSocketsMaximum
-            }
+    private func bell(_ place: SocketKind.Place) -> Bell { place == .mesh ? mesh : workload }
+
+    /// Becomes readable when the thread of that place should look at the stock.
+    func requests(_ place: SocketKind.Place) -> Int32 { bell(place).hearing }
+
+    /// - Parameter keepingReady: sockets in M for TCP, before the first is asked for.
+    func open(keepingReady: Bool) {
+        lock.withLock {
+            opened = true
+            if keepingReady { levels[.meshTCP] = Limits.blankSocketsMaximum }
         }
     }
 
@@ -236,24 +269,24 @@ private final class SocketStock: @unchecked Sendable {
             if isWaiting, !lock.wait(atMost: deadline) {
                 throw SystemError("a socket of \(kind.place)", code: ETIMEDOUT)
             }
-            if !isWaiting { wake() }
+            if !isWaiting { wake(kind.place) }
             isWaiting = true
         }
         let socket = sockets[kind]!.removeLast()
-        if !isWaiting, sockets[kind]!.count == levels[kind]! / 2 { wake() }
+        if !isWaiting, sockets[kind]!.count == levels[kind]! / 2 { wake(kind.place) }
         return socket
     }
 
-    func drainRequests() {
+    func drainRequests(_ place: SocketKind.Place) {
         var bytes = [UInt8](repeating: 0, count: 64)
-        while read(requests, &bytes, bytes.count) > 0 {}
+        while read(requests(place), &bytes, bytes.count) > 0 {}
     }
 
     /// Makes what is missing, without the lock while it is in the kernel.
-    func refill(_ maker: inout SocketMaker) {
-        while let kind = lock.withLock({ opened ? lowest() : nil }) {
+    func refill(_ place: SocketKind.Place) {
+        while let kind = lock.withLock({ opened ? lowest(place) : nil }) {
             do {
-                let socket = try maker.make(kind)
+                let socket = try SocketMaker.make(kind)
                 lock.withLock {
                     sockets[kind, default: []].append(socket)
                     lock.notify()
@@ -269,17 +302,17 @@ private final class SocketStock: @unchecked Sendable {
     }
 
     /// An empty kind before any other, since the event loop may be waiting for it.
-    private func lowest() -> SocketKind? {
+    private func lowest(_ place: SocketKind.Place) -> SocketKind? {
         var best: (kind: SocketKind, count: Int)?
-        for (kind, level) in levels {
+        for (kind, level) in levels where kind.place == place {
             let count = sockets[kind]?.count ?? 0
             if count < level, best == nil || count < best!.count { best = (kind, count) }
         }
         return best?.kind
     }
 
-    private func wake() {
+    private func wake(_ place: SocketKind.Place) {
         var byte: UInt8 = 0
-        _ = write(ring, &byte, 1)
+        _ = write(bell(place).ringing, &byte, 1)
     }
 }

@@ -23,20 +23,16 @@ package final class StackClient {
         /// The workload's own virtual address.
         package var own: IPv4Address
         package var datapath: WorkloadConfiguration.Datapath
-        /// Where mesh-sidecar lies.
-        package var executable: String
-        /// Where the process writes what it has to say; the client doesn't close it.
-        package var log: CInt
+        /// Starts and ends the process, which the sidecar may not do itself.
+        package var starter: any StackStarter
 
         package init(
-            tap: CInt, own: IPv4Address, datapath: WorkloadConfiguration.Datapath, executable: String,
-            log: CInt
+            tap: CInt, own: IPv4Address, datapath: WorkloadConfiguration.Datapath, starter: any StackStarter
         ) {
             self.tap = tap
             self.own = own
             self.datapath = datapath
-            self.executable = executable
-            self.log = log
+            self.starter = starter
         }
     }
 
@@ -55,7 +51,6 @@ package final class StackClient {
     package private(set) var droppedDatagramCount: UInt64 = 0
 
     struct Running {
-        var process: StackProcess
         var channel: StackChannel
         var startedAt: MonotonicTime
         var isFlushing = false
@@ -85,7 +80,6 @@ package final class StackClient {
 
     /// Whether the process is there.
     package var isRunning: Bool { running != nil }
-    package var processID: pid_t? { running?.process.id }
 
     /// Waits for the first frame from now on. Call it once, on the event loop.
     package func start() throws(SystemError) {
@@ -236,20 +230,15 @@ package final class StackClient {
     }
 
     private func startProcess() {
-        let process: StackProcess
-        do {
-            process = try StackProcess.start(
-                executable: settings.executable, datapath: settings.datapath, own: settings.own,
-                tap: settings.tap, log: settings.log)
-        } catch {
+        let channel: Int32
+        do { channel = try StackClient.start(settings.starter) } catch {
             delegate?.stack(self, ended: "it can't be started: \(error)")
             return waitAgain()
         }
         generation = (generation &+ 1) & StackClient.generationMask
         running = Running(
-            process: process, channel: StackChannel(descriptor: process.channel),
-            startedAt: Now.current().monotonic)
-        watcher?.watchOnce(process.channel)
+            channel: StackChannel(descriptor: channel), startedAt: Now.current().monotonic)
+        watcher?.watchOnce(channel)
         let now = Now.current().monotonic
         served = served.filter(\.value)
         for endpoint in served.keys { command(.serve(endpoint)) }
@@ -264,8 +253,7 @@ package final class StackClient {
         self.running = nil
         watcher?.forget(running.channel.descriptor)
         running.channel.end()
-        running.process.end()
-        StackClient.reap(running.process, on: eventLoop)
+        settings.starter.endStack()
         guard let reason else { return }
         if Now.current().monotonic - running.startedAt >= StackClient.goodLife {
             pause = StackClient.pauses.lowerBound
@@ -284,9 +272,16 @@ package final class StackClient {
         pause = min(pause * 2, StackClient.pauses.upperBound)
     }
 
-    /// It was killed, so that this takes a moment only.
-    private static func reap(_ process: StackProcess, on eventLoop: any EventLoop) {
-        guard !process.isReaped() else { return }
-        eventLoop.scheduleTask(in: .milliseconds(10)) { reap(process, on: eventLoop) }
+    /// - Returns: the sidecar's end of the new process's channel.
+    private static func start(_ starter: any StackStarter) throws(SystemError) -> Int32 {
+        var ends: [Int32] = [-1, -1]
+        let kind = Int32(SOCK_SEQPACKET.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw SystemError("socketpair") }
+        defer { close(ends[1]) }
+        do { try starter.startStack(channel: ends[1]) } catch {
+            close(ends[0])
+            throw error
+        }
+        return ends[0]
     }
 }

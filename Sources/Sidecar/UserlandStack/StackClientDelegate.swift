@@ -1,5 +1,6 @@
 import Glibc
 import SidecarProtocol
+import Transport
 
 /// What the workload does through its TAP. All calls come on the client's event loop.
 package protocol StackClientDelegate: AnyObject {
@@ -71,4 +72,12 @@ extension FourTuple {
         }
         self.init(source: source, destination: destination)
     }
+}
+
+/// What starts the userland stack's process, and ends it: the launcher, since a sidecar may execute nothing.
+package protocol StackStarter: AnyObject {
+    /// - Parameter channel: the process's end, which stays the caller's.
+    func startStack(channel: CInt) throws(SystemError)
+    /// Ends the process that was started last, whatever it is doing.
+    func endStack()
 }

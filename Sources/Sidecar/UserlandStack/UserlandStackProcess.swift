@@ -6,9 +6,9 @@ import Transport
 /// The life of the userland stack's process, from its arguments to its end.
 package enum UserlandStackProcess {
     /// `mesh-sidecar userland-stack DATAPATH ADDRESS`.
-    package static let verb = "userland-stack"
-    package static let channelDescriptor: Int32 = 3
-    package static let tapDescriptor: Int32 = 4
+    package static let verb = StackLaunch.verb
+    package static let channelDescriptor = StackLaunch.channelDescriptor
+    package static let tapDescriptor = StackLaunch.tapDescriptor
 
     /// - Parameter arguments: those that follow the verb.
     /// - Returns: the exit code.

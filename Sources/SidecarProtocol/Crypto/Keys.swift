@@ -70,7 +70,7 @@ package struct SigningPublicKey: Hashable, Sendable, CustomStringConvertible {
 
 package struct SigningKeyPair: Sendable {
     package let publicKey: SigningPublicKey
-    private let secret: SecretBytes
+    private let seed: SecretBytes
 
     /// - Parameter seed: 32 random bytes; another length is a programmer's error.
     package init(seed: [UInt8]) { self.init(seed: SecretBytes(copying: seed)) }
@@ -78,8 +78,9 @@ package struct SigningKeyPair: Sendable {
     package init(seed: SecretBytes) {
         _ = sodium
         precondition(seed.count == 32, "an Ed25519 seed has 32 bytes")
+        self.seed = seed
         var point = [UInt8](repeating: 0, count: 32)
-        secret = SecretBytes(count: 64) { out in
+        _ = SecretBytes(count: 64) { out in
             _ = seed.withUnsafeBytes {
                 crypto_sign_seed_keypair(
                     &point, out.baseAddress!.assumingMemoryBound(to: UInt8.self),
@@ -91,7 +92,12 @@ package struct SigningKeyPair: Sendable {
 
     /// The signature, 64 bytes; the same one for the same message.
     package func sign(_ message: [UInt8]) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: 64) { out, count in
+        // As libsodium wants it: the seed, and the public key behind it.
+        let secret = SecretBytes(count: 64) { out in
+            seed.withUnsafeBytes { out.copyMemory(from: $0) }
+            UnsafeMutableRawBufferPointer(rebasing: out[32...]).copyBytes(from: publicKey.bytes)
+        }
+        return [UInt8](unsafeUninitializedCapacity: 64) { out, count in
             _ = secret.withUnsafeBytes {
                 crypto_sign_detached(
                     out.baseAddress!, nil, message, UInt64(message.count),

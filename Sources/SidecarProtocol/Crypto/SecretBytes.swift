@@ -1,6 +1,8 @@
+import CCrypto
 import CSodium
 
-/// Bytes that nobody prints and that are overwritten with zeros when the last reference goes.
+/// Bytes that nobody prints and that are overwritten with zeros when the last reference goes. Those of keys
+/// (up to 64) lie in memory that is neither swapped out nor dumped, as far as the process may lock it.
 package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflectable {
     package let count: Int
     private nonisolated(unsafe) let storage: UnsafeMutableRawPointer
@@ -15,16 +17,11 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
         count: Int, fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
         self.count = count
-        storage = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: 16)
-        let buffer = UnsafeMutableRawBufferPointer(start: storage, count: count)
-        buffer.initializeMemory(as: UInt8.self, repeating: 0)
-        try fill(buffer)
+        storage = mesh_secret_take(count)
+        try fill(UnsafeMutableRawBufferPointer(start: storage, count: count))
     }
 
-    deinit {
-        sodium_memzero(storage, count)
-        storage.deallocate()
-    }
+    deinit { mesh_secret_give(storage, count) }
 
     package func withUnsafeBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
@@ -34,6 +31,22 @@ package final class SecretBytes: Sendable, CustomStringConvertible, CustomReflec
 
     package var description: String { "SecretBytes(\(count) bytes)" }
     package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// The memory of all secrets of this process.
+package enum SecretMemory {
+    /// Bytes in pages that the kernel keeps in memory, and in pages for which the limit of locked memory
+    /// (RLIMIT_MEMLOCK) left no room: what lies there may be swapped out.
+    package static var pages: (locked: Int, unlocked: Int) {
+        var (locked, unlocked) = (0, 0)
+        mesh_secret_pages(&locked, &unlocked)
+        return (locked, unlocked)
+    }
+
+    /// Overwrites bytes that a secret was copied from. They must have no other owner.
+    package static func wipe(_ bytes: inout [UInt8]) {
+        bytes.withUnsafeMutableBytes { if $0.count > 0 { sodium_memzero($0.baseAddress!, $0.count) } }
+    }
 }
 
 /// Whether two byte strings are equal, in a time that depends on their lengths alone.

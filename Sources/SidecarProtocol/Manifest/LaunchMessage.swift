@@ -22,6 +22,11 @@ package enum SidecarMessage: Hashable, Sendable {
     case failed(String)
     /// The certificate is due, and no node answers: start one.
     case needsNode
+    /// Start the userland stack, in place of one that runs. Descriptors beside it: the stack's end of its
+    /// channel, and its log. The sidecar itself may execute nothing.
+    case startStack
+    /// End the userland stack, whatever it is doing.
+    case endStack
 }
 
 package struct SidecarStart: Hashable, Sendable {
@@ -78,6 +83,13 @@ package struct SidecarNetwork: Hashable, Sendable {
         self.hasTAP = hasTAP
         self.hasIPv6 = hasIPv6
     }
+}
+
+/// How the userland stack's process is started: `mesh-sidecar userland-stack DATAPATH ADDRESS`.
+package enum StackLaunch {
+    package static let verb = "userland-stack"
+    package static let channelDescriptor: Int32 = 3
+    package static let tapDescriptor: Int32 = 4
 }
 
 // MARK: - Encoding: an array of kind and fields
@@ -160,6 +172,8 @@ extension SidecarMessage {
         case .ready: CBOR.array([.unsigned(1)]).encoded()
         case .failed(let why): CBOR.array([.unsigned(2), .text(why)]).encoded()
         case .needsNode: CBOR.array([.unsigned(3)]).encoded()
+        case .startStack: CBOR.array([.unsigned(4)]).encoded()
+        case .endStack: CBOR.array([.unsigned(5)]).encoded()
         }
     }
 
@@ -173,6 +187,8 @@ extension SidecarMessage {
             guard case .text(let why) = parts[1] else { throw .unexpected(field: "failed") }
             self = .failed(why)
         case (.unsigned(3), 1): self = .needsNode
+        case (.unsigned(4), 1): self = .startStack
+        case (.unsigned(5), 1): self = .endStack
         default: throw .unexpected(field: "sidecar message")
         }
     }

@@ -62,8 +62,12 @@ package struct CipherState {
     /// REKEY (§4.2): a new key that doesn't tell the old one. The nonce goes on.
     package mutating func rekey() {
         guard let cipher else { return }
-        let sealed = cipher.seal(nonce: .max, associatedData: [], plaintext: [UInt8](repeating: 0, count: 32))
-        self.cipher = ChaChaPoly(key: SecretBytes(copying: Array(sealed.prefix(32))))
+        var sealed = cipher.seal(nonce: .max, associatedData: [], plaintext: [UInt8](repeating: 0, count: 32))
+        self.cipher = ChaChaPoly(
+            key: SecretBytes(count: ChaChaPoly.keyByteCount) { out in
+                sealed.withUnsafeBytes { out.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<32])) }
+            })
+        SecretMemory.wipe(&sealed)
     }
 }
 

@@ -7,7 +7,13 @@ package final class CredentialSource {
     /// Newest first.
     package private(set) var replaced: [Credential] = []
 
+    private var answered = AnsweredFlights()
+
     package init(_ credential: Credential) { current = credential }
+
+    /// Whether this very flight wasn't answered before, by any link of this source. It counts as answered
+    /// from now on.
+    func isFirst(_ flight: FirstFlight) -> Bool { answered.insert(flight) }
 
     package func renew(_ credential: Credential, at now: WallTime) {
         replaced.insert(current, at: 0)

@@ -22,23 +22,21 @@
 /// Where a connection comes from: an IPv4 address, or an IPv6 network of 64 bits, of which anyone may
 /// have all addresses.
 package struct ConnectionSource: Hashable, Sendable {
-    private let prefix: [UInt8]
+    /// The address, or the network's upper half.
+    private let number: UInt64
+    private let isIPv4: Bool
     package let isLoopback: Bool
 
     package init(_ address: IPAddress) {
-        if let v4 = address.v4 {
-            prefix = (0..<4).map { UInt8(truncatingIfNeeded: v4 >> (24 - 8 * $0)) }
-            isLoopback = v4 >> 24 == 127
-        } else if address.bytes.starts(with: ConnectionSource.mappedPrefix) {
-            prefix = Array(address.bytes.suffix(4))
-            isLoopback = prefix.first == 127
+        let mapped = address.high == 0 && address.low >> 32 == 0xFFFF
+        let v4 = address.v4 ?? (mapped ? UInt32(truncatingIfNeeded: address.low) : nil)
+        if let v4 {
+            (number, isIPv4, isLoopback) = (UInt64(v4), true, v4 >> 24 == 127)
         } else {
-            isLoopback = address.bytes.dropLast().allSatisfy { $0 == 0 } && address.bytes.last == 1
-            prefix = Array(address.bytes.prefix(8))
+            (number, isIPv4) = (address.high, false)
+            isLoopback = address.high == 0 && address.low == 1
         }
     }
-
-    private static let mappedPrefix = [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF]
 }
 
 package struct HandshakeSlots<Connection: Hashable> {
@@ -57,6 +55,8 @@ package struct HandshakeSlots<Connection: Hashable> {
     private let capacity: HandshakeCapacity
     /// The oldest first.
     private var silent: [Slot] = []
+    /// How many of them each source has; none has 0.
+    private var shares: [ConnectionSource: Int] = [:]
     private var greeted: [Slot] = []
     private var rates: [ConnectionSource: SourceRate] = [:]
 
@@ -72,12 +72,13 @@ package struct HandshakeSlots<Connection: Hashable> {
         guard source.isLoopback || isInTime(source, at: now) else { return .tooOften }
         var closing: [Connection] = []
         let share = source.isLoopback ? capacity.silent : capacity.silentOfOneSource
-        if silent.count(where: { $0.source == source }) >= share {
+        if shares[source, default: 0] >= share {
             closing += removeOldest(of: source)
         } else if silent.count >= capacity.silent, let greediest = greediestSource {
             closing += removeOldest(of: greediest)
         }
         silent.append(Slot(connection: connection, source: source))
+        shares[source, default: 0] += 1
         return .enters(closing: closing)
     }
 
@@ -86,14 +87,14 @@ package struct HandshakeSlots<Connection: Hashable> {
     /// - Returns: the one that has to go.
     package mutating func greet(_ connection: Connection) -> Connection? {
         guard let index = silent.firstIndex(where: { $0.connection == connection }) else { return nil }
-        greeted.append(silent.remove(at: index))
+        greeted.append(removeSilent(at: index))
         return greeted.count > capacity.greeted ? greeted.removeFirst().connection : nil
     }
 
     /// It is established, or closed.
     package mutating func leave(_ connection: Connection) {
         if let index = silent.firstIndex(where: { $0.connection == connection }) {
-            silent.remove(at: index)
+            _ = removeSilent(at: index)
         } else if let index = greeted.firstIndex(where: { $0.connection == connection }) {
             greeted.remove(at: index)
         }
@@ -101,15 +102,20 @@ package struct HandshakeSlots<Connection: Hashable> {
 
     private mutating func removeOldest(of source: ConnectionSource) -> [Connection] {
         guard let index = silent.firstIndex(where: { $0.source == source }) else { return [] }
-        return [silent.remove(at: index).connection]
+        return [removeSilent(at: index).connection]
+    }
+
+    private mutating func removeSilent(at index: Int) -> Slot {
+        let slot = silent.remove(at: index)
+        let left = shares[slot.source, default: 1] - 1
+        shares[slot.source] = left > 0 ? left : nil
+        return slot
     }
 
     /// Of several, the one whose oldest connection is the oldest.
     private var greediestSource: ConnectionSource? {
-        var counts: [ConnectionSource: Int] = [:]
-        for slot in silent { counts[slot.source, default: 0] += 1 }
-        let most = counts.values.max()
-        return silent.first { counts[$0.source] == most }?.source
+        let most = shares.values.max()
+        return silent.first { shares[$0.source] == most }?.source
     }
 
     private mutating func isInTime(_ source: ConnectionSource, at now: MonotonicTime) -> Bool {

@@ -72,6 +72,18 @@ package struct FirstFlight: Hashable, Sendable {
     private let signed: [UInt8]
     private let tag: [UInt8]
 
+    /// The tag as two numbers, which take no memory of their own.
+    struct Tag: Hashable {
+        let high: UInt64
+        let low: UInt64
+    }
+
+    var shortTag: Tag {
+        tag.withUnsafeBytes {
+            Tag(high: $0.bigEndian(at: 0, as: UInt64.self), low: $0.bigEndian(at: 8, as: UInt64.self))
+        }
+    }
+
     /// The bytes that a first flight has, or nil while too few are there to tell.
     package static func byteCount(_ start: UnsafeRawBufferPointer) throws(SessionError) -> Int? {
         guard zip(start, Preamble.magic).allSatisfy(==) else { throw .malformedPreamble }

@@ -4,6 +4,8 @@ package enum SessionError: Error, Equatable, Sendable {
     case malformedPreamble
     /// The preamble's tag wasn't made with any of our static keys.
     case wrongPreambleTag
+    /// This very first flight was answered before: somebody recorded it.
+    case repeatedFirstFlight
     /// The preamble names another trust domain.
     case otherDomain
     /// The version that the peer chose isn't the highest in common.
@@ -40,7 +42,7 @@ package enum SessionError: Error, Equatable, Sendable {
 
     package var closeReason: CloseReason {
         switch self {
-        case .untrusted, .otherIdentity, .wrongPreambleTag, .otherDomain: .untrusted
+        case .untrusted, .otherIdentity, .wrongPreambleTag, .repeatedFirstFlight, .otherDomain: .untrusted
         case .handshakeTimeout, .silence, .over: .sessionLost
         case .malformedPreamble, .version, .noCommonVersion, .handshake, .handshakePayload, .recordLength,
             .record, .truncatedFrame, .unknownFrame, .malformedFrame, .unexpectedStream, .creditExceeded,

@@ -96,6 +96,7 @@ struct ResponderHandshake {
         guard highestCommonVersion(preamble.offered, versions) == preamble.chosen else {
             throw .version(chosen: preamble.chosen, peer: preamble.offered)
         }
+        guard credentials.isFirst(flight) else { throw .repeatedFirstFlight }
         self.credential = credential
         bundle = credentials.current.bundle
         state = HandshakeState(

@@ -252,7 +252,7 @@ private struct SystemMesh {
 
 extension Mesh {
     /// The process of this mesh's node.
-    fileprivate func nodeProcess() -> Int? {
+    func nodeProcess() -> Int? {
         let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc")
         return (names ?? []).compactMap { Int($0) }.first { process in
             ProcessFile.read("/proc/\(process)/cmdline").hasPrefix(bin + "/mesh-node")

@@ -93,7 +93,7 @@ import Testing
         ] {
             #expect(try LauncherMessage(canonical: message.encoded()) == message)
         }
-        for message in [SidecarMessage.ready, .failed("why"), .needsNode] {
+        for message in [SidecarMessage.ready, .failed("why"), .needsNode, .startStack, .endStack] {
             #expect(try SidecarMessage(canonical: message.encoded()) == message)
         }
     }

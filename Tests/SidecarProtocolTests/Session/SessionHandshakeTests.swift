@@ -40,6 +40,54 @@ struct SessionHandshakeTests {
         #expect(pair.ends[0].wire.isEmpty)
     }
 
+    @Test("a recorded first flight is refused before any Diffie-Hellman, however often it comes")
+    func replayed() throws {
+        let domain = try TestDomain()
+        let pair = try SessionPair(
+            caller: domain.credential("client", key: 50), callee: domain.credential("web", key: 60))
+        _ = pair.flush(0)
+        let flight = pair.ends[1].wire
+        pair.pump()
+        #expect(pair.ends[1].isEstablished)
+        var madeKeys = 0
+        for _ in 0..<3 {
+            var session = Session(
+                accepting: pair.source,
+                makeEphemeral: {
+                    madeKeys += 1
+                    return X25519KeyPair(secret: [UInt8](repeating: 1, count: 32))
+                }, at: pair.now)
+            var out = [UInt8](repeating: 0, count: flight.count)
+            let error = #expect(throws: SessionError.self) {
+                try flight.withUnsafeBytes { flight in
+                    try out.withUnsafeMutableBytes { _ = try session.receive(flight, into: $0, at: pair.now) }
+                }
+            }
+            #expect(error == .repeatedFirstFlight)
+        }
+        #expect(madeKeys == 0)
+    }
+
+    @Test("so many first flights are known again, and of one more the oldest half is forgotten")
+    func replayLimit() throws {
+        func flight(_ number: Int) throws -> FirstFlight {
+            let preamble = Preamble(
+                pattern: .xk, offered: 1...1, chosen: 1,
+                domain: TrustDomainID([UInt8](repeating: 1, count: 32))!,
+                topic: TopicID([UInt8](repeating: 2, count: 16))!)
+            var message = [UInt8](repeating: 0, count: 48)
+            (message[0], message[1]) = (UInt8(number & 0xFF), UInt8(number >> 8))
+            return try FirstFlight(parsing: FirstFlight.encode(preamble, message: message, key: [1, 2, 3]))
+        }
+        var answered = AnsweredFlights()
+        let most = Limits.answeredFlightsMaximum
+        for number in 0..<most { #expect(answered.insert(try flight(number))) }
+        for number in 0..<most { #expect(!answered.insert(try flight(number))) }
+        #expect(answered.insert(try flight(most)))
+        #expect(!answered.insert(try flight(most / 2)))
+        #expect(answered.insert(try flight(0)), "it was of the oldest half")
+    }
+
     @Test("a caller of another domain is refused")
     func otherDomain() throws {
         let (ours, theirs) = (try TestDomain(), try TestDomain("other.test", seed: 77))
