@@ -13,64 +13,65 @@ enum Redaction {
         var count = 0
         var isInKey = false
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            let words = LineWords(line)
             // A private key in PEM is taken out whole.
             if isInKey {
-                if isKeyEnd(line) { isInKey = false }
+                if words.isKeyEnd { isInKey = false }
                 continue
             }
-            if isKeyBegin(line) {
-                isInKey = !isKeyEnd(line)
+            if words.isKeyBegin {
+                isInKey = !words.isKeyEnd
                 lines.append("\(mark) a private key")
                 count += 1
                 continue
             }
-            let (clean, found) = apply(line: line)
+            let (clean, found) = apply(line: line, words)
             lines.append(clean)
             count += found
         }
         return (lines.joined(separator: "\n"), count)
     }
 
-    private static func isKeyBegin(_ line: Substring) -> Bool {
-        line.contains("-----BEGIN ") && line.contains("PRIVATE KEY")
-    }
-
-    private static func isKeyEnd(_ line: Substring) -> Bool {
-        line.contains("-----END ") && line.contains("PRIVATE KEY")
-    }
-
-    /// Cheap words, one of which each pattern needs: nearly no line has any.
-    private static let hints = [
-        "pass", "pwd", "secret", "token", "key", "credential", "auth", "cookie", "bearer", "://", "akia",
-        "asia",
-        "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "eyj", "aiza", "sk-", "sk_",
-        "npm_",
-    ]
-
-    private static func apply(line: Substring) -> (Substring, Int) {
-        let lower = line.lowercased()
-        guard hints.contains(where: { lower.contains($0) }) else { return (line, 0) }
-        var text = String(line)
+    /// A pattern takes some microseconds a byte, and flows come as lines of many kilobytes: each is tried
+    /// only where a word stands that it needs, and nearly no line has any.
+    private static func apply(line: Substring, _ words: LineWords) -> (Substring, Int) {
+        var text: String?
         var count = 0
         func replace(_ pattern: Regex<(Substring, Substring)>) {
-            text = text.replacing(pattern) { match in
+            text = (text ?? String(line)).replacing(pattern) { match in
                 // What stands before the secret stays, and says what was there.
                 if match.output.0.hasSuffix(mark) { return String(match.output.0) }
                 count += 1
                 return String(match.output.1) + mark
             }
         }
-        replace(userInfo)
-        replace(authorization)
-        replace(quotedPair)
-        replace(named)
-        replace(argument)
-        text = text.replacing(shape) { _ in
-            count += 1
-            return mark
+        if words.has(["://"]), words.has(["@"]) { replace(userInfo) }
+        if words.has(["authorization", "bearer", "basic"]) { replace(authorization) }
+        if words.has(names) {
+            replace(quotedPair)
+            replace(named)
+            replace(argument)
         }
-        return (Substring(text), count)
+        if words.has(shapes) {
+            text = (text ?? String(line)).replacing(shape) { _ in
+                count += 1
+                return mark
+            }
+        }
+        return (text.map { Substring($0) } ?? line, count)
     }
+
+    /// One of these, in small letters, stands in whatever `quotedPair`, `named` and `argument` match.
+    private static let names = [
+        "passw", "passphrase", "pwd", "secret", "token", "apikey", "api-key", "api_key", "access-key",
+        "access_key", "private-key", "private_key", "credential", "cookie",
+    ]
+
+    /// The same for `shape`.
+    private static let shapes = [
+        "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "eyj", "aiza",
+        "sk-", "sk_", "rk-", "rk_", "npm_",
+    ]
 
     /// Patterns aren't Sendable, though nothing changes them.
     private nonisolated(unsafe) static let userInfo =
@@ -89,4 +90,33 @@ enum Redaction {
     /// AWS, GitHub, GitLab, Slack, Google, Stripe and OpenAI, npm; and JSON web tokens.
     private nonisolated(unsafe) static let shape =
         /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{30,}|\bglpat-[A-Za-z0-9_\-]{16,}|\bxox[abprs]-[A-Za-z0-9\-]{10,}|\bAIza[0-9A-Za-z_\-]{35}|\b[rs]k[-_](?:live|test|proj)?[-_]?[A-Za-z0-9_\-]{20,}|\bnpm_[A-Za-z0-9]{30,}|\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}/
+}
+
+/// A line in small letters, for words to be looked up by their bytes.
+private struct LineWords {
+    private let bytes: [UInt8]
+
+    init(_ line: Substring) {
+        bytes = line.utf8.map { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) ? $0 + 32 : $0 }
+    }
+
+    var isKeyBegin: Bool { has(["-----begin "]) && has(["private key"]) }
+    var isKeyEnd: Bool { has(["-----end "]) && has(["private key"]) }
+
+    /// Whether one of these stands anywhere in the line.
+    func has(_ words: [String]) -> Bool {
+        words.contains { word in
+            let word = Array(word.utf8)
+            return bytes.withUnsafeBufferPointer { line in word.withUnsafeBufferPointer { find($0, in: line) }
+            }
+        }
+    }
+
+    private func find(_ word: UnsafeBufferPointer<UInt8>, in line: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let first = word.first, word.count <= line.count else { return false }
+        for start in 0...(line.count - word.count) where line[start] == first {
+            if word.indices.allSatisfy({ line[start + $0] == word[$0] }) { return true }
+        }
+        return false
+    }
 }

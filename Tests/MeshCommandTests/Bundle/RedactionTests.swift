@@ -20,6 +20,7 @@ import Testing
             ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abcdef"),
             ("xoxb-123456789012-abcdefghij", "xoxb-1234"),
             ("sk_live_abcdefghijklmnopqrstuvwx", "sk_live_abc"),
+            ("rk_live_abcdefghijklmnopqrstuvwx", "rk_live_abc"),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27u", "dBjftJeZ4CVP"),
             ("Set-Cookie: session=0123456789", "session=0123456789"),
         ])
