@@ -99,6 +99,10 @@ let package = Package(
         .executableTarget(
             name: "StateProbe", dependencies: ["SidecarProtocol"], path: "Tests/StateProbe",
             swiftSettings: house),
+        // A policy of many rules, measured: Tests/Benchmarks/rules.
+        .executableTarget(
+            name: "PolicyProbe", dependencies: ["SidecarProtocol", "CLinuxShims"], path: "Tests/PolicyProbe",
+            swiftSettings: house),
         .executableTarget(
             name: "NodeTestClient", dependencies: ["SidecarProtocol", "Transport"] + nio,
             path: "Tests/NodeTestClient", swiftSettings: house),

@@ -90,6 +90,7 @@ extension Driver {
         guard let change = policyChange else { return }
         json.member("change") { json in
             change.head.write(to: &json)
+            json.member("boottime_ns", change.adoptedAt.nanoseconds)
             json.member("flows_cut", change.flowCount)
             json.member("last_cut_us", change.span.nanoseconds / 1000)
             json.member("cut", strings: change.flows.map(\.description))

@@ -54,7 +54,8 @@ struct PolicyChange {
     /// Until the last of them was cut.
     private(set) var span = MonotonicTime.Span(nanoseconds: 0)
 
-    private let adoptedAt: MonotonicTime
+    /// When it was taken over, by CLOCK_BOOTTIME.
+    let adoptedAt: MonotonicTime
 
     init(head: PolicyHead, at now: MonotonicTime) {
         self.head = head
