@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -13,6 +14,16 @@ void mesh_tune_allocator(void) {
 }
 
 void mesh_trim_allocator(void) { malloc_trim(0); }
+
+int mesh_accept_peer(int listener, void *address, unsigned *size) {
+    unsigned capacity = *size;
+    int connection;
+    do {
+        *size = capacity;
+        connection = accept4(listener, address, size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    } while (connection < 0 && (errno == ECONNABORTED || errno == EINTR || errno == EPROTO));
+    return connection;
+}
 
 int mesh_clock_step_descriptor(void) {
     int timer = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -3,7 +3,7 @@ import SidecarProtocol
 import Transport
 
 /// The listener's state machines alone: slots, first flights, sessions. Everything runs on one thread and in
-/// real time, so that an honest handshake waits for the strangers before it, as on an event loop.
+/// real time, so that an honest handshake waits for the strangers before it, as at the acceptor.
 struct StateMachineFlood {
     let rate: Int
     let seconds: Int
@@ -19,8 +19,9 @@ struct StateMachineFlood {
             topic: TopicID([UInt8](repeating: 3, count: 16))!, versions: 1...1)
         let flights = StateMachineFlood.bogus(1_000, target, client)
         var slots = HandshakeSlots<Int>()
+        var gate = FirstFlightGate(source.firstFlightKeys)
         var (waits, strangers): ([UInt64], Int) = ([], 0)
-        _ = honest(source, target, client)
+        _ = honest(&gate, source, target, client)
         let before = StateMachineFlood.residentBytes()
         let begin = Now.current().monotonic
         let end = UInt64(seconds) * 1_000_000_000
@@ -30,12 +31,12 @@ struct StateMachineFlood {
             guard passed < end else { break }
             // Those that have arrived by now, before the honest one that is due.
             while UInt64(strangers) * 1_000_000_000 < passed * UInt64(rate) {
-                stranger(strangers, flights[strangers % flights.count], source, &slots)
+                stranger(strangers, flights[strangers % flights.count], &gate, &slots)
                 strangers += 1
             }
             let due = UInt64(waits.count) * StateMachineFlood.interval
             if due <= passed {
-                guard honest(source, target, client) else { fatalError("an honest handshake failed") }
+                guard honest(&gate, source, target, client) else { fatalError("an honest handshake failed") }
                 waits.append((Now.current().monotonic - begin).nanoseconds - due)
             }
         }
@@ -49,27 +50,24 @@ struct StateMachineFlood {
     }
 
     private func stranger(
-        _ number: Int, _ flight: [UInt8], _ source: CredentialSource, _ slots: inout HandshakeSlots<Int>
+        _ number: Int, _ flight: [UInt8], _ gate: inout FirstFlightGate, _ slots: inout HandshakeSlots<Int>
     ) {
-        let now = Now.current()
-        let address = IPAddress(v4: 0x0A00_0000 + UInt32(number % 5_000))
-        guard
-            case .enters(let closing) = slots.enter(
-                number, from: ConnectionSource(address), at: now.monotonic)
-        else { return }
-        _ = closing
+        let now = Now.current().monotonic
+        let source = ConnectionSource(IPAddress(v4: 0x0A00_0000 + UInt32(number % 5_000)))
+        guard slots.isInTime(source, at: now) else { return }
         // One in eight says nothing, and keeps its slot until it is pushed out.
-        guard number % 8 != 0 else { return }
-        var session = Session(accepting: source, makeEphemeral: { X25519KeyPair(secret: .random()) }, at: now)
-        var out = [UInt8](repeating: 0, count: flight.count)
-        let isRefused = flight.withUnsafeBytes { flight in
-            out.withUnsafeMutableBytes { (try? session.receive(flight, into: $0, at: now)) == nil }
+        guard number % 8 != 0 else {
+            _ = slots.hold(number, from: source, at: now)
+            return
         }
-        precondition(isRefused, "a bogus first flight was answered")
-        slots.leave(number)
+        let verdict = flight.withUnsafeBytes { gate.judge($0) }
+        precondition(verdict == .refused, "a bogus first flight was answered")
     }
 
-    private func honest(_ source: CredentialSource, _ target: DialTarget, _ credential: Credential) -> Bool {
+    private func honest(
+        _ gate: inout FirstFlightGate, _ source: CredentialSource, _ target: DialTarget,
+        _ credential: Credential
+    ) -> Bool {
         func ephemeral() -> X25519KeyPair { X25519KeyPair(secret: .random()) }
         let now = Now.current()
         guard
@@ -77,19 +75,21 @@ struct StateMachineFlood {
                 dialling: target, credential: credential, makeEphemeral: ephemeral, at: now)
         else { return false }
         var callee = Session(accepting: source, makeEphemeral: ephemeral, at: now)
-        for _ in 0..<2 {
-            guard pass(&caller, &callee, now) else { return false }
-            if callee.isEstablished { break }
-            guard pass(&callee, &caller, now) else { return false }
-        }
+        guard pass(&caller, &callee, now, by: { gate.judge($0) == .passes }),
+            pass(&callee, &caller, now), pass(&caller, &callee, now)
+        else { return false }
         return caller.isEstablished && callee.isEstablished
     }
 
-    private func pass(_ sender: inout Session, _ receiver: inout Session, _ now: Now) -> Bool {
+    private func pass(
+        _ sender: inout Session, _ receiver: inout Session, _ now: Now,
+        by isRight: (UnsafeRawBufferPointer) -> Bool = { _ in true }
+    ) -> Bool {
         var bytes = [UInt8](repeating: 0, count: sender.flushByteCount)
         guard let size = try? bytes.withUnsafeMutableBytes({ try sender.flush(into: $0) }) else {
             return false
         }
+        guard bytes[..<size].withUnsafeBytes(isRight) else { return false }
         var out = [UInt8](repeating: 0, count: size)
         var at = 0
         // The last message of the handshake may have records behind it.

@@ -79,6 +79,8 @@ final class CanarySidecar: PeerLinkDelegate {
         node.status.calls.first?.verdicts.contains { $0.port == port && $0.verdict == .allow } == true
     }
 
+    var firstFlightKeys: FirstFlightKeys { credentials.firstFlightKeys }
+
     func accept(_ channel: any Channel) {
         acceptedCount += 1
         let id = LinkID(number: LinkID.firstAccepted.number + acceptedCount)

@@ -44,6 +44,7 @@ final class DrillRun {
             guard let self else { throw ChannelError.operationUnsupported }
             callee.accept(channel)
         }
+        try listener?.use(callee.firstFlightKeys)
     }
 
     func start() {

@@ -51,10 +51,16 @@ extension Driver {
         } else {
             credentials = CredentialSource(credential)
         }
+        takeConnections()
         records.renew(credential)
         if node.configuration.records == .required { records.begin() }
         feed(.credential(credential))
         becomeReady()
+    }
+
+    private func takeConnections() {
+        guard let credentials else { return }
+        do { try peerListener?.use(credentials.firstFlightKeys) } catch { fail("\(error)") }
     }
 
     private func notRenewed(_ why: String) {

@@ -12,27 +12,19 @@ extension Driver: PeerLinkDelegate {
             id: id, target: target, credential: credential, on: loop, delegate: self)
     }
 
-    /// A peer connected to our listening socket.
+    /// A peer connected to our listening socket, with a right first flight.
     func accept(_ channel: any Channel) throws {
         guard let credentials, stage != .stopping, links.count < Limits.linksMaximum else {
             throw ChannelError.operationUnsupported
         }
         let id = LinkID(number: LinkID.firstAccepted.number + acceptedLinkCount)
         acceptedLinkCount += 1
-        let source = ConnectionSource(channel.remoteAddress)
-        switch handshakes.enter(id, from: source, at: Now.current().monotonic) {
-        case .tooOften: throw ChannelError.operationUnsupported
-        case .enters(let closing):
-            for old in closing { links[old]?.close(.limit) }
-        }
+        if let old = handshakes.admit(id) { links[old]?.close(.limit) }
         links[id] = PeerLink.accept(
             id: id, channel: channel, credentials: credentials, delegate: self)
     }
 
-    func linkGreeted(_ link: PeerLink) {
-        prepareCipher()
-        if let old = handshakes.greet(link.id) { links[old]?.close(.limit) }
-    }
+    func linkGreeted(_ link: PeerLink) { prepareCipher() }
 
     /// libcrypto takes milliseconds to load, which the first large record would wait for; a sidecar
     /// without sessions needn't have it in its memory.

@@ -10,13 +10,16 @@ import Transport
 final class PeerListener {
     /// What announcements carry, the best first.
     let endpoints: [Endpoint]
-    private var channels: [any Channel] = []
-    private var isClosed = false
+    private let acceptor: PeerAcceptor
+    private let bootstrap: ClientBootstrap
+    /// Itself, until it is closed: whom the acceptor's thread hands connections to.
+    private let owner: NIOLoopBoundBox<PeerListener?>
 
-    /// Opens the sockets that the configuration names, or one on all addresses and a free port; they take
-    /// connections when this returns.
+    /// Opens the sockets that the configuration names, or one on all addresses and a free port. Connections
+    /// wait until `use` is called.
     ///
-    /// - Parameter accept: called on the loop for each connection; throwing refuses it.
+    /// - Parameter accept: called on the loop for each connection whose first flight is right; throwing
+    ///   refuses it.
     init(
         _ configuration: WorkloadConfiguration, on loop: any EventLoop,
         accept: @escaping (any Channel) throws -> Void
@@ -35,33 +38,34 @@ final class PeerListener {
         }
         if endpoints.isEmpty { endpoints = PeerListener.advertised(sockets.map(\.endpoint)) }
         self.endpoints = Array(endpoints.prefix(PeerListener.endpointsMaximum))
-        for (socket, _) in sockets { serve(socket, on: loop, accept) }
+        let acceptance = NIOLoopBound(accept, eventLoop: loop)
+        bootstrap = ClientBootstrap(group: loop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try acceptance.value(channel) }
+            }
+        let owner = NIOLoopBoundBox<PeerListener?>.makeEmptyBox(eventLoop: loop)
+        self.owner = owner
+        acceptor = PeerAcceptor(sockets.map(\.socket)) { socket in
+            loop.execute {
+                guard let listener = owner.value else { return RawSocket.abort(socket) }
+                listener.take(socket)
+            }
+        }
+        owner.value = self
     }
 
-    private func serve(
-        _ socket: Int32, on loop: any EventLoop, _ accept: @escaping (any Channel) throws -> Void
-    ) {
-        let bound = NIOLoopBound((self, accept), eventLoop: loop)
-        ServerBootstrap(group: loop)
-            .childChannelInitializer { child in
-                child.eventLoop.makeCompletedFuture { try bound.value.1(child) }
-            }
-            .withBoundSocket(socket)
-            .whenSuccess { channel in
-                // NIO listens anew, with a backlog of its own; the last word counts.
-                listen(socket, PeerListener.backlog)
-                bound.value.0.opened(channel)
-            }
-    }
+    /// Takes the connections of those who know one of these.
+    func use(_ keys: FirstFlightKeys) throws(SystemError) { try acceptor.use(keys) }
 
-    private func opened(_ channel: any Channel) {
-        channels.append(channel)
-        if isClosed { close() }
+    private func take(_ socket: Int32) {
+        acceptor.taken()
+        // What the peer has reset meanwhile fails, and is closed.
+        _ = bootstrap.withConnectedSocket(socket)
     }
 
     func close() {
-        isClosed = true
-        for channel in channels { channel.close(promise: nil) }
+        owner.value = nil
+        acceptor.close()
     }
 
     private static let backlog: Int32 = 4096

@@ -1,5 +1,6 @@
 // Endpoints of the core as the kernel and NIO spell them, and the two calls that need them raw.
 
+import CLinuxShims
 import Glibc
 import NIOCore
 import SidecarProtocol
@@ -76,6 +77,18 @@ enum RawSocket {
             let address = raw.baseAddress!.assumingMemoryBound(to: sockaddr.self)
             guard getsockname(socket, address, &size) == 0 else { return nil }
             return Endpoint(raw: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(raw)[..<Int(size)]))
+        }
+    }
+
+    /// The next connection of a listener that doesn't block, and where it comes from; nil with errno.
+    static func accept(from listener: Int32) -> (socket: Int32, source: ConnectionSource)? {
+        withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) { raw in
+            var size = UInt32(raw.count)
+            let socket = mesh_accept_peer(listener, raw.baseAddress, &size)
+            guard socket >= 0 else { return nil }
+            let address = UnsafeRawBufferPointer(raw).prefix(Int(size))
+            let endpoint = Endpoint(raw: UnsafeRawBufferPointer(rebasing: address))
+            return (socket, ConnectionSource(endpoint?.address ?? IPAddress(v4: 0)))
         }
     }
 

@@ -15,6 +15,12 @@ package final class CredentialSource {
     /// from now on.
     func isFirst(_ flight: FirstFlight) -> Bool { answered.insert(flight) }
 
+    /// For who looks at first flights before they come here.
+    package var firstFlightKeys: FirstFlightKeys {
+        FirstFlightKeys(
+            domain: current.bundle.id, staticKeys: ([current] + replaced).map(\.staticKey.publicKey))
+    }
+
     package func renew(_ credential: Credential, at now: WallTime) {
         replaced.insert(current, at: 0)
         current = credential

@@ -50,6 +50,7 @@ package struct HandshakeSlots<Connection: Hashable> {
     private struct Slot {
         let connection: Connection
         let source: ConnectionSource
+        let since: MonotonicTime
     }
 
     private let capacity: HandshakeCapacity
@@ -57,8 +58,10 @@ package struct HandshakeSlots<Connection: Hashable> {
     private var silent: [Slot] = []
     /// How many of them each source has; none has 0.
     private var shares: [ConnectionSource: Int] = [:]
-    private var greeted: [Slot] = []
+    private var greeted: [Connection] = []
     private var rates: [ConnectionSource: SourceRate] = [:]
+    /// When those were last forgotten that are at rest.
+    private var sweptAt: MonotonicTime?
 
     package init(capacity: HandshakeCapacity = HandshakeCapacity()) { self.capacity = capacity }
 
@@ -69,7 +72,16 @@ package struct HandshakeSlots<Connection: Hashable> {
     package mutating func enter(
         _ connection: Connection, from source: ConnectionSource, at now: MonotonicTime
     ) -> Verdict {
-        guard source.isLoopback || isInTime(source, at: now) else { return .tooOften }
+        isInTime(source, at: now)
+            ? .enters(closing: hold(connection, from: source, at: now)) : .tooOften
+    }
+
+    /// Gives a connection that is in time a silent slot.
+    ///
+    /// - Returns: those that have to go for it.
+    package mutating func hold(
+        _ connection: Connection, from source: ConnectionSource, at now: MonotonicTime
+    ) -> [Connection] {
         var closing: [Connection] = []
         let share = source.isLoopback ? capacity.silent : capacity.silentOfOneSource
         if shares[source, default: 0] >= share {
@@ -77,9 +89,9 @@ package struct HandshakeSlots<Connection: Hashable> {
         } else if silent.count >= capacity.silent, let greediest = greediestSource {
             closing += removeOldest(of: greediest)
         }
-        silent.append(Slot(connection: connection, source: source))
+        silent.append(Slot(connection: connection, source: source, since: now))
         shares[source, default: 0] += 1
-        return .enters(closing: closing)
+        return closing
     }
 
     /// Its first flight has come, and its tag is right.
@@ -87,15 +99,37 @@ package struct HandshakeSlots<Connection: Hashable> {
     /// - Returns: the one that has to go.
     package mutating func greet(_ connection: Connection) -> Connection? {
         guard let index = silent.firstIndex(where: { $0.connection == connection }) else { return nil }
-        greeted.append(removeSilent(at: index))
-        return greeted.count > capacity.greeted ? greeted.removeFirst().connection : nil
+        return admit(removeSilent(at: index).connection)
+    }
+
+    /// A connection whose first flight is known to be right as it comes.
+    ///
+    /// - Returns: the one that has to go.
+    package mutating func admit(_ connection: Connection) -> Connection? {
+        greeted.append(connection)
+        return greeted.count > capacity.greeted ? greeted.removeFirst() : nil
+    }
+
+    /// - Returns: those that have said nothing for a handshake's time; they have no slot any longer.
+    package mutating func expire(at now: MonotonicTime) -> [Connection] {
+        var expired: [Connection] = []
+        while let oldest = silent.first, now - oldest.since >= Limits.handshakeSpan {
+            expired.append(removeSilent(at: 0).connection)
+        }
+        return expired
+    }
+
+    /// Takes all silent connections out.
+    package mutating func leaveAll() -> [Connection] {
+        defer { (silent, shares) = ([], [:]) }
+        return silent.map(\.connection)
     }
 
     /// It is established, or closed.
     package mutating func leave(_ connection: Connection) {
         if let index = silent.firstIndex(where: { $0.connection == connection }) {
             _ = removeSilent(at: index)
-        } else if let index = greeted.firstIndex(where: { $0.connection == connection }) {
+        } else if let index = greeted.firstIndex(of: connection) {
             greeted.remove(at: index)
         }
     }
@@ -118,13 +152,22 @@ package struct HandshakeSlots<Connection: Hashable> {
         return silent.first { shares[$0.source] == most }?.source
     }
 
-    private mutating func isInTime(_ source: ConnectionSource, at now: MonotonicTime) -> Bool {
+    /// Takes one from what its source may open.
+    package mutating func isInTime(_ source: ConnectionSource, at now: MonotonicTime) -> Bool {
+        guard !source.isLoopback else { return true }
         if rates[source] == nil, rates.count >= capacity.sources {
-            rates = rates.filter { !$0.value.isFull(at: now) }
+            sweep(at: now)
             // So many sources at once are no single one's flood; the slots' own limits hold.
             guard rates.count < capacity.sources else { return true }
         }
         return rates[source, default: SourceRate(at: now)].take(at: now)
+    }
+
+    /// Not for each of many strangers: all rates are looked at.
+    private mutating func sweep(at now: MonotonicTime) {
+        if let sweptAt, now - sweptAt < .milliseconds(100) { return }
+        sweptAt = now
+        rates = rates.filter { !$0.value.isFull(at: now) }
     }
 }
 

@@ -68,6 +68,30 @@ struct HandshakeSlotsTests {
         #expect(slots.silentCount == 0 && slots.greetedCount == 2)
     }
 
+    @Test("who is known to be right as it comes has a greeted slot, and one too many costs the oldest")
+    func admitted() {
+        var slots = slots { $0.greeted = 2 }
+        #expect(slots.admit(0) == nil && slots.admit(1) == nil)
+        #expect(slots.admit(2) == 0)
+        slots.leave(1)
+        #expect(slots.admit(3) == nil)
+        #expect(slots.silentCount == 0 && slots.greetedCount == 2)
+    }
+
+    @Test("who says nothing for a handshake's time loses its slot")
+    func expiry() {
+        var slots = slots()
+        let later = now + .seconds(1)
+        #expect(slots.hold(0, from: source(1), at: now).isEmpty)
+        #expect(slots.hold(1, from: source(1), at: later).isEmpty)
+        let end = now + Limits.handshakeSpan
+        #expect(slots.expire(at: MonotonicTime(nanoseconds: end.nanoseconds - 1)).isEmpty)
+        #expect(slots.expire(at: end) == [0])
+        #expect(slots.expire(at: end).isEmpty && slots.silentCount == 1)
+        #expect(slots.leaveAll() == [1] && slots.silentCount == 0)
+        #expect(slots.hold(2, from: source(1), at: end).isEmpty)
+    }
+
     @Test("a source that comes too often is refused for a while, and others aren't")
     func rate() {
         var slots = slots()
