@@ -194,6 +194,10 @@ package enum Limits {
 
     /// Replicas that a store knows at once, those that left and aren't settled yet among them.
     package static let storeReplicasMaximum = 4_096
+    /// Ranges of keys that one reconciliation takes; beyond them it takes coarser ones.
+    package static let reconciledRangesMaximum = 1 << 16
+    /// Replicas that left and whose names are kept until it is worth looking for their last dots.
+    package static let retiredReplicasKept = 16
     /// How far another replica's clock may be ahead.
     package static let replicaClockSkew = MonotonicTime.Span.seconds(300)
     /// Encoded deltas that a store keeps for replicas that lack them, all together.

@@ -80,6 +80,7 @@ extension CompactReader {
     fileprivate mutating func dot(_ table: [ReplicaID]) throws(CompactError) -> LocalDot {
         let place = try unsigned()
         guard place < UInt64(table.count) else { throw .unknown(what: "replica", value: place) }
+        guard table[Int(place)] != ReplicaTable.nobody else { throw .unknown(what: "replica", value: place) }
         return LocalDot(Int(place), try counter())
     }
 }

@@ -12,18 +12,21 @@ package struct Delta: Hashable, Sendable {
     /// the origin itself isn't named.
     package let dependencies: VersionVector
     let operations: [Operation]
+    /// Replicas that it names and whose end the origin had seen before. Sorted.
+    let sealed: [ReplicaID]
 
     package var to: UInt64 { from &+ UInt64(operations.count) &- 1 }
 
     init(
         origin: ReplicaID, from: UInt64, time: HybridTime, dependencies: VersionVector,
-        operations: [Operation]
+        operations: [Operation], isSealed: (ReplicaID) -> Bool = { _ in false }
     ) {
         self.origin = origin
         self.from = from
         self.time = time
         self.dependencies = dependencies
         self.operations = operations
+        sealed = Delta.others(origin, dependencies, operations).filter(isSealed)
     }
 }
 
@@ -37,7 +40,9 @@ extension Delta {
         out.unsigned(from)
         out.unsigned(time.raw)
         out.unsigned(UInt64(table.count - 1))
-        for replica in table.dropFirst() { replica.encode(into: &out) }
+        for replica in table.dropFirst() {
+            replica.encode(into: &out, isMarked: !sealed.isEmpty && sealed.contains(replica))
+        }
         out.unsigned(UInt64(dependencies.entries.count))
         for entry in dependencies.entries { Dot(entry.replica, entry.counter).encode(into: &out, table) }
         out.unsigned(UInt64(operations.count))
@@ -46,13 +51,20 @@ extension Delta {
     }
 
     /// The origin, then every other replica that the delta names, sorted.
-    private func replicaTable() -> [ReplicaID] {
+    private func replicaTable() -> [ReplicaID] { [origin] + others }
+
+    /// Every replica that it names but its origin. Sorted.
+    var others: [ReplicaID] { Delta.others(origin, dependencies, operations) }
+
+    private static func others(
+        _ origin: ReplicaID, _ dependencies: VersionVector, _ operations: [Operation]
+    ) -> [ReplicaID] {
         var others: [ReplicaID] = dependencies.entries.map(\.replica)
         for operation in operations {
             operation.forEachReplica { if $0 != origin, !others.contains($0) { others.append($0) } }
         }
         if others.count > 1 { others.sort() }
-        return [origin] + others
+        return others
     }
 
     package init(encoded bytes: [UInt8]) throws(CompactError) {
@@ -63,8 +75,10 @@ extension Delta {
         let from = try reader.counter()
         let time = HybridTime(raw: try reader.unsigned())
         var table = [origin]
+        var sealed: [ReplicaID] = []
         for _ in 0..<(try reader.count(of: "replicas", least: 9)) {
-            let replica = try ReplicaID(from: &reader)
+            let (replica, isMarked) = try ReplicaID.marked(from: &reader)
+            if isMarked { sealed.append(replica) }
             guard replica != origin, table.count == 1 || table[table.count - 1] < replica else {
                 throw .notCanonical(at: reader.offset)
             }
@@ -92,7 +106,8 @@ extension Delta {
         for _ in 0..<count { operations.append(try Operation(from: &reader, table)) }
         try reader.finish()
         self.init(
-            origin: origin, from: from, time: time, dependencies: dependencies, operations: operations)
+            origin: origin, from: from, time: time, dependencies: dependencies, operations: operations
+        ) { sealed.contains($0) }
         // A table that names more than the delta does is a second spelling of it.
         guard replicaTable() == table else { throw .notCanonical(at: 0) }
     }

@@ -56,6 +56,12 @@ struct Entry: Sendable {
         return result
     }
 
+    /// The one is a copy of the other, and neither was changed since; or both are one value that equals.
+    func isSame(as other: Entry) -> Bool {
+        if let box { return box === other.box }
+        return plain != nil && plain?.dot == other.plain?.dot && other.box == nil
+    }
+
     var isEmpty: Bool { box.map { $0.contents.isEmpty } ?? (plain == nil) }
 
     /// The type that is shown; nil: there is nothing to show.
@@ -109,5 +115,38 @@ extension Entry.Contents {
     /// Every sum of the key, for a change that removes them.
     func resets(_ replicas: ReplicaTable) -> [Reset] {
         (string?.resets(replicas) ?? []) + hash.resets(replicas) + scores.resets(replicas)
+    }
+}
+
+// MARK: - Dots
+
+extension Entry {
+    /// Every dot that it holds, some more than once.
+    func forEachDot(_ body: (LocalDot) -> Void) {
+        if let plain { return body(plain.dot) }
+        guard let box else { return }
+        box.contents.string?.forEachDot(body)
+        box.contents.expiry?.forEachDot(body)
+        for cell in box.contents.hash.cells.values { cell.forEachDot(body) }
+        for cell in box.contents.members.cells.values { cell.forEachDot(body) }
+        for cell in box.contents.scores.cells.values { cell.forEachDot(body) }
+        for element in box.contents.list.elements {
+            for step in element.place.steps { body(step.dot) }
+            element.cell.forEachDot(body)
+        }
+    }
+}
+
+extension Cell {
+    func forEachDot(_ body: (LocalDot) -> Void) {
+        switch self {
+        case .one(let register): body(register.dot)
+        case .many(let parts):
+            for register in parts.registers { body(register.dot) }
+            for sum in parts.sums {
+                body(sum.start)
+                if sum.base != .none { body(sum.base) }
+            }
+        }
     }
 }

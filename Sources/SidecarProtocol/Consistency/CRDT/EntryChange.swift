@@ -126,6 +126,7 @@ extension Entry.Contents {
             changeScore(member, change, &mutations) { $0.add(increment, base: base, dot: dot) }
         case .removeScored(let member, _): changeScore(member, change, &mutations) { $0.remove(context) }
         case .insert, .setElement, .removeElements: list.apply(change, &mutations)
+        case .seal, .begin: break
         }
     }
 

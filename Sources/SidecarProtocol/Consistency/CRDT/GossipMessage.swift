@@ -4,8 +4,7 @@
 enum GossipMessage: Hashable, Sendable {
     static let version: UInt8 = 1
 
-    /// Who the sender is and what it has seen; it wants to hear the same, or not.
-    case digest(ReplicaID, VersionVector, wantsAnswer: Bool)
+    case digest(Digest)
     /// Encoded deltas.
     case deltas([[UInt8]])
     /// A piece of a delta that doesn't fit one message.
@@ -14,9 +13,29 @@ enum GossipMessage: Hashable, Sendable {
     case acknowledgement(VersionVector, PartProgress?)
     /// The sender has seen more of this replica than it can tell change by change.
     case truncated(ReplicaID)
-    /// The stream of the receiver's state is wanted from here on.
+    /// How the receiver's state differs from the sender's in these ranges is wanted.
+    case rangesAsked(session: UInt64, round: UInt64, [RangeQuestion])
+    case rangesAnswered(session: UInt64, round: UInt64, [RangeAnswer])
+    /// The stream of what was taken of the receiver's state is wanted from here on.
     case stateWanted(session: UInt64, offset: UInt64)
     case statePiece(StatePiece)
+
+    /// Who the sender is and what it has seen.
+    struct Digest: Hashable, Sendable {
+        var group: StateGroup?
+        var replica: ReplicaID
+        var version: VersionVector
+        /// It wants to hear the same.
+        var wantsAnswer: Bool
+        /// Of the sender's digests.
+        var number: UInt64
+        /// See `ReplicatedStore.birth` and `lastSeal`.
+        var birth: HybridTime
+        var lastSeal: HybridTime
+        /// Sorted by replica.
+        var closed: [Closing]
+        var seals: [Seal]
+    }
 
     struct StatePiece: Hashable, Sendable {
         var session: UInt64
@@ -44,7 +63,7 @@ enum GossipMessage: Hashable, Sendable {
 extension GossipMessage {
     private enum Kind: UInt8 {
         case digest = 1
-        case deltas, part, acknowledgement, truncated, stateWanted, statePiece
+        case deltas, part, acknowledgement, truncated, stateWanted, statePiece, rangesAsked, rangesAnswered
     }
 
     /// Room for what comes before a delta's bytes in `deltas` or a piece's in `part`.
@@ -54,11 +73,9 @@ extension GossipMessage {
         var out = CompactWriter()
         out.byte(GossipMessage.version)
         switch self {
-        case .digest(let replica, let version, let wantsAnswer):
+        case .digest(let digest):
             out.byte(Kind.digest.rawValue)
-            replica.encode(into: &out)
-            out.byte(wantsAnswer ? 1 : 0)
-            version.encode(into: &out)
+            digest.encode(into: &out)
         case .deltas(let deltas):
             out.byte(Kind.deltas.rawValue)
             for delta in deltas {
@@ -84,6 +101,16 @@ extension GossipMessage {
             out.byte(Kind.stateWanted.rawValue)
             out.fixed(session)
             out.unsigned(offset)
+        case .rangesAsked(let session, let round, let questions):
+            out.byte(Kind.rangesAsked.rawValue)
+            out.fixed(session)
+            out.unsigned(round)
+            for question in questions { question.encode(into: &out) }
+        case .rangesAnswered(let session, let round, let answers):
+            out.byte(Kind.rangesAnswered.rawValue)
+            out.fixed(session)
+            out.unsigned(round)
+            out.bytes += answers.map(\.rawValue)
         case .statePiece(let piece):
             out.byte(Kind.statePiece.rawValue)
             out.fixed(piece.session)
@@ -107,11 +134,7 @@ extension GossipMessage {
             throw .unknown(what: "message", value: UInt64(code))
         }
         switch kind {
-        case .digest:
-            let replica = try ReplicaID(from: &reader)
-            let flag = try reader.byte()
-            guard flag <= 1 else { throw .unknown(what: "flag", value: UInt64(flag)) }
-            self = .digest(replica, try VersionVector(from: &reader), wantsAnswer: flag == 1)
+        case .digest: self = .digest(try Digest(from: &reader))
         case .deltas: self = .deltas(try GossipMessage.deltas(&reader))
         case .part: self = .part(try Part(from: &reader))
         case .acknowledgement:
@@ -120,6 +143,21 @@ extension GossipMessage {
         case .truncated: self = .truncated(try ReplicaID(from: &reader))
         case .stateWanted:
             self = .stateWanted(session: try reader.fixed(), offset: try reader.unsigned())
+        case .rangesAsked:
+            let (session, round) = (try reader.fixed(), try reader.unsigned())
+            var questions: [RangeQuestion] = []
+            while reader.remaining > 0 { questions.append(try RangeQuestion(from: &reader)) }
+            self = .rangesAsked(session: session, round: round, questions)
+        case .rangesAnswered:
+            let (session, round) = (try reader.fixed(), try reader.unsigned())
+            var answers: [RangeAnswer] = []
+            for byte in try reader.take(reader.remaining) {
+                guard let answer = RangeAnswer(rawValue: byte) else {
+                    throw .unknown(what: "answer", value: UInt64(byte))
+                }
+                answers.append(answer)
+            }
+            self = .rangesAnswered(session: session, round: round, answers)
         case .statePiece:
             let session = try reader.fixed()
             let offset = try reader.unsigned()
@@ -136,6 +174,53 @@ extension GossipMessage {
         while reader.remaining > 0 { deltas.append(try reader.take(try reader.count(of: "bytes"))) }
         guard !deltas.isEmpty else { throw .truncated(at: reader.offset) }
         return deltas
+    }
+}
+
+extension GossipMessage.Digest {
+    fileprivate func encode(into out: inout CompactWriter) {
+        out.byte(group == nil ? 0 : 1)
+        if let group { out.bytes += group.bytes }
+        replica.encode(into: &out, isMarked: wantsAnswer)
+        version.encode(into: &out)
+        for count in [number, birth.raw, lastSeal.raw, UInt64(closed.count)] { out.unsigned(count) }
+        for closing in closed { closing.replica.encode(into: &out, isMarked: closing.isRemoved) }
+        out.unsigned(UInt64(seals.count))
+        for seal in seals {
+            seal.replica.encode(into: &out)
+            out.unsigned(seal.counter)
+            seal.by.replica.encode(into: &out)
+            out.unsigned(seal.by.counter)
+        }
+    }
+
+    fileprivate init(from reader: inout CompactReader) throws(CompactError) {
+        let flag = try reader.byte()
+        guard flag <= 1 else { throw .unknown(what: "flag", value: UInt64(flag)) }
+        group = flag == 1 ? StateGroup(try reader.take(16)) : nil
+        (replica, wantsAnswer) = try ReplicaID.marked(from: &reader)
+        version = try VersionVector(from: &reader)
+        number = try reader.unsigned()
+        birth = HybridTime(raw: try reader.unsigned())
+        lastSeal = HybridTime(raw: try reader.unsigned())
+        closed = []
+        for _ in 0..<(try reader.count(of: "closed replicas", least: 9)) {
+            let (replica, isRemoved) = try ReplicaID.marked(from: &reader)
+            guard closed.last.map({ $0.replica < replica }) ?? true else {
+                throw .notCanonical(at: reader.offset)
+            }
+            closed.append(Closing(replica: replica, isRemoved: isRemoved))
+        }
+        seals = []
+        for _ in 0..<(try reader.count(of: "seals", least: 20)) {
+            let replica = try ReplicaID(from: &reader)
+            guard seals.last.map({ $0.replica < replica }) ?? true else {
+                throw .notCanonical(at: reader.offset)
+            }
+            let counter = try reader.counter()
+            let by = Dot(try ReplicaID(from: &reader), try reader.counter())
+            seals.append(Seal(replica: replica, counter: counter, by: by))
+        }
     }
 }
 
@@ -158,5 +243,26 @@ extension GossipMessage.PartProgress {
         origin = try ReplicaID(from: &reader)
         from = try reader.counter()
         offset = try reader.unsigned()
+    }
+}
+
+extension RangeQuestion {
+    private static let hashBit: UInt8 = 0x80
+
+    fileprivate func encode(into out: inout CompactWriter) {
+        out.byte(range.depth | (hash == nil ? 0 : RangeQuestion.hashBit))
+        out.unsigned(range.prefix)
+        if let hash { out.fixed(hash) }
+    }
+
+    fileprivate init(from reader: inout CompactReader) throws(CompactError) {
+        let head = try reader.byte()
+        let depth = head & ~RangeQuestion.hashBit
+        let prefix = try reader.unsigned()
+        guard depth <= KeyRange.depthMaximum,
+            depth == KeyRange.depthMaximum || prefix >> (4 * UInt64(depth)) == 0
+        else { throw .tooLarge(what: "range", count: UInt64(depth)) }
+        range = KeyRange(depth: depth, prefix: prefix)
+        hash = head & RangeQuestion.hashBit == 0 ? nil : try reader.fixed()
     }
 }

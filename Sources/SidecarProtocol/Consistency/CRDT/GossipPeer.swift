@@ -5,6 +5,8 @@ extension StateGossip {
         let id: InstanceID
         /// As its first digest says.
         var replica: ReplicaID?
+        /// Of its last digest.
+        var digestNumber: UInt64 = 0
         /// What it has said that it has, or has sent itself.
         var known = VersionVector()
         /// What has been sent, or was known already.

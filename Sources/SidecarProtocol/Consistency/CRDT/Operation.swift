@@ -56,9 +56,13 @@ struct Operation: Hashable, Sendable {
         case insert(ListPath, [ByteString])
         case setElement(ListPath, ByteString)
         case removeElements([ListPath])
+        /// All of a replica ends with this change of it. Of no key.
+        case seal(Dot)
+        /// Its replica is there, and writes nothing else yet. Of no key.
+        case begin
     }
 
-    /// Empty for `deleteAll`.
+    /// Empty for `deleteAll`, `seal` and `begin`.
     var key: ByteString
     /// The key was new to the origin: what was said of its expiry before is void.
     var isFresh = false
@@ -91,7 +95,8 @@ extension Operation {
             for step in path.steps { body(step.dot.replica) }
         case .removeElements(let paths):
             for path in paths { for step in path.steps { body(step.dot.replica) } }
-        case .setExpiry, .addMember, .removeMember: break
+        case .seal(let dot): body(dot.replica)
+        case .setExpiry, .addMember, .removeMember, .begin: break
         }
     }
 }

@@ -6,7 +6,9 @@ extension Operation {
         case deleteAll = 0
         case delete, expire, setExpiry, persist
         case setString, addToString, setField, addToField, removeField, addMember, removeMember
-        case setScore, addToScore, removeScored, insert, setElement, removeElements
+        case setScore, addToScore, removeScored, insert, setElement, removeElements, seal, begin
+
+        var hasKey: Bool { self != .deleteAll && self != .seal && self != .begin }
     }
 
     private static let freshBit: UInt8 = 0x80
@@ -31,6 +33,8 @@ extension Operation {
         case .insert: .insert
         case .setElement: .setElement
         case .removeElements: .removeElements
+        case .seal: .seal
+        case .begin: .begin
         }
     }
 
@@ -48,9 +52,9 @@ extension Operation {
         let resets = resets
         out.byte(
             code.rawValue | (isFresh ? Operation.freshBit : 0) | (resets.isEmpty ? 0 : Operation.resetsBit))
-        if code != .deleteAll { out.string(key) }
+        if code.hasKey { out.string(key) }
         switch action {
-        case .deleteAll, .delete, .expire: break
+        case .deleteAll, .delete, .expire, .begin: break
         case .setExpiry(let time): if let time { out.signed(time) }
         case .setString(let value, _): out.string(value)
         case .addToString(let increment): increment.encode(into: &out, table, isFloating: false)
@@ -79,6 +83,7 @@ extension Operation {
         case .removeElements(let paths):
             out.unsigned(UInt64(paths.count))
             for path in paths { path.encode(into: &out, table) }
+        case .seal(let dot): dot.encode(into: &out, table)
         }
         guard !resets.isEmpty else { return }
         out.unsigned(UInt64(resets.count))
@@ -91,7 +96,7 @@ extension Operation {
         guard let code = Code(rawValue: head & 0x3F) else {
             throw .unknown(what: "operation", value: UInt64(head & 0x3F))
         }
-        let key = code == .deleteAll ? ByteString([]) : try reader.string()
+        let key = code.hasKey ? try reader.string() : ByteString([])
         var action = try Operation.body(of: code, &reader, table)
         if head & Operation.resetsBit != 0 {
             let count = try reader.count(of: "resets", least: 4)
@@ -128,6 +133,8 @@ extension Operation {
         case .insert: try insertion(&reader, table)
         case .setElement: .setElement(try ListPath(from: &reader, table), try reader.string())
         case .removeElements: .removeElements(try paths(&reader, table))
+        case .seal: .seal(try Dot(from: &reader, table))
+        case .begin: .begin
         }
     }
 

@@ -2,17 +2,40 @@
 struct ReplicaTable: Sendable {
     private(set) var names: [ReplicaID] = []
     private var places: [ReplicaID: Int] = [:]
+    /// Places whose replicas were removed, which hold `nobody`.
+    private var free: [Int] = []
+
+    /// How often a place has become free.
+    private(set) var removals = 0
+
+    static let nobody = ReplicaID(hash: 0, epoch: 0)
 
     func place(of replica: ReplicaID) -> Int? { places[replica] }
 
     /// The place of a replica, which gets one if it has none. Nil: the table is full.
     mutating func intern(_ replica: ReplicaID) -> Int? {
         if let place = places[replica] { return place }
+        if let place = free.popLast() {
+            names[place] = replica
+            places[replica] = place
+            return place
+        }
         guard names.count < Limits.storeReplicasMaximum else { return nil }
         names.append(replica)
         places[replica] = names.count - 1
         return names.count - 1
     }
+
+    /// No dot of it is in use any more.
+    mutating func remove(_ place: Int) {
+        places[names[place]] = nil
+        names[place] = ReplicaTable.nobody
+        free.append(place)
+        removals += 1
+    }
+
+    /// Of replicas.
+    var count: Int { places.count }
 
     func dot(_ dot: LocalDot) -> Dot { Dot(names[dot.replica], dot.counter) }
 

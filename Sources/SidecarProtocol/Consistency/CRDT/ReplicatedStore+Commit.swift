@@ -23,11 +23,30 @@ extension ReplicatedStore {
         return finish(draft)
     }
 
+    /// Makes itself known to those who only heard of it: what a replica has seen that never wrote is in nobody's
+    /// log, and nobody could wait for it.
+    package mutating func begin(at now: Now) -> Delta? {
+        guard seen[0] == 0 else { return nil }
+        var draft = Draft(from: 1, time: clock.tick(now.wall), now: now)
+        perform(Operation(key: ByteString([]), action: .begin), &draft)
+        return finish(draft)
+    }
+
+    /// Says where the changes of these replicas end.
+    mutating func commit(seals: [Dot], at now: Now) -> Delta? {
+        var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
+        for dot in seals { perform(Operation(key: ByteString([]), action: .seal(dot)), &draft) }
+        return finish(draft)
+    }
+
     private mutating func finish(_ draft: Draft) -> Delta? {
         guard !draft.operations.isEmpty else { return nil }
+        if draft.from == 1 { birth = draft.time }
+        let dependencies = takeNews()
         let delta = Delta(
-            origin: replica, from: draft.from, time: draft.time, dependencies: takeNews(),
-            operations: draft.operations)
+            origin: replica, from: draft.from, time: draft.time, dependencies: dependencies,
+            operations: draft.operations
+        ) { isSealed($0, before: draft.from) }
         log.append(DeltaLog.Record(from: delta.from, to: delta.to, bytes: delta.encoded()), of: 0)
         statistics.commits += 1
         return delta
@@ -140,7 +159,7 @@ extension ReplicatedStore {
     /// Another replica, which may still be there, is to delete what it has set the time of.
     private func isOthers(_ place: Int) -> Bool {
         let owner = replicas.names[place]
-        return owner != replica && !owner.isSucceeded(by: replica) && isMember[place]
+        return owner != replica && !owner.isSucceeded(by: replica) && isLive(place)
     }
 
     private mutating func commitAddition(_ mutation: Mutation, _ draft: inout Draft) {

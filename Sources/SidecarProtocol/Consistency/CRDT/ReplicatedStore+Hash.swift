@@ -9,7 +9,8 @@ extension ReplicatedStore {
         return sum
     }
 
-    func hash(of entry: Entry, _ key: ByteString) -> UInt64 {
+    /// - Parameter withHollow: counts what only waits to be forgotten too.
+    func hash(of entry: Entry, _ key: ByteString, withHollow: Bool = false) -> UInt64 {
         var base = StableHash()
         base.combine(key.bytes)
         if let register = entry.plain {
@@ -17,14 +18,14 @@ extension ReplicatedStore {
             return hash(.one(register), base)
         }
         let contents = entry.contents
-        guard contents.kind != nil else { return 0 }
+        guard contents.kind != nil || withHollow else { return 0 }
         var sum: UInt64 = 0
         func add<Value>(_ kind: UInt64, _ name: ByteString?, _ cell: Cell<Value>) {
-            guard cell.isLive else { return }
+            guard cell.isLive || withHollow else { return }
             var seed = base
             seed.combine(kind)
             if let name { seed.combine(name.bytes) }
-            sum &+= hash(cell, seed)
+            sum &+= hash(cell, seed, withHollow: withHollow)
         }
         if let cell = contents.string { add(0, nil, cell) }
         for (name, cell) in contents.hash.cells { add(1, name, cell) }
@@ -44,12 +45,14 @@ extension ReplicatedStore {
         return sum
     }
 
-    private func hash<Value>(_ cell: Cell<Value>, _ seed: StableHash) -> UInt64 {
+    private func hash<Value>(
+        _ cell: Cell<Value>, _ seed: StableHash, withHollow: Bool = false
+    ) -> UInt64 {
         var sum: UInt64 = 0
         if case .one(let register) = cell { return hash(register, seed) }
         let parts = cell.parts
         for register in parts.registers { sum &+= hash(register, seed) }
-        for total in parts.sums where !total.isHollow {
+        for total in parts.sums where !total.isHollow || withHollow {
             var hash = seed
             combine(total.start, &hash)
             hash.combine(total.last)

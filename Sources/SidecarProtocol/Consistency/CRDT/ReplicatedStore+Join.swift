@@ -31,15 +31,19 @@ extension ReplicatedStore {
     private mutating func join(
         _ delta: Delta, _ bytes: [UInt8], at now: Now
     ) throws(JoinError) -> [Mutation] {
-        guard let origin = intern(delta.origin) else {
-            statistics.refused += 1
-            throw .tooManyReplicas(delta.origin)
+        guard let origin = try place(of: delta) else {
+            statistics.duplicates += 1
+            return []
         }
         guard delta.to > seen[origin] || mutant == .joinsTwice else {
             statistics.duplicates += 1
             return []
         }
         guard origin != 0 || isRestoring else { throw .impostor(delta.origin) }
+        switch standings[origin] {
+        case .live, .left: break
+        case .sealed, .retired, .free: throw .sealed(delta.origin)
+        }
         do { try clock.observe(delta.time, now.wall) } catch {
             statistics.refused += 1
             throw .clock(error, origin: delta.origin)
@@ -49,10 +53,35 @@ extension ReplicatedStore {
             statistics.waited += 1
             return []
         }
+        if let sealed = beyondItsEnd(delta) { throw .sealed(sealed) }
         var mutations: [Mutation] = []
         apply(delta, bytes, origin, &mutations)
         joinEarly(&mutations)
         return mutations
+    }
+
+    /// - Returns: Nil where the origin was forgotten, so that all of it has been seen.
+    private mutating func place(of delta: Delta) throws(JoinError) -> Int? {
+        if isForgotten(delta.origin) { return nil }
+        if let place = replicas.place(of: delta.origin) { return place }
+        // Since somebody was forgotten, those that are new are known by their digests before they bring anything.
+        if !isRestoring, horizon.raw > 0 { throw .sealed(delta.origin) }
+        guard let place = intern(delta.origin) else {
+            statistics.refused += 1
+            throw .tooManyReplicas(delta.origin)
+        }
+        return place
+    }
+
+    /// A replica that the delta says has ended, and of which more is seen here.
+    private func beyondItsEnd(_ delta: Delta) -> ReplicaID? {
+        for operation in delta.operations {
+            guard case .seal(let dot) = operation.action, let place = replicas.place(of: dot.replica),
+                !standings[place].isRetired, seen[place] > dot.counter
+            else { continue }
+            return dot.replica
+        }
+        return nil
     }
 
     /// Everything that the delta follows upon is here.
@@ -60,7 +89,11 @@ extension ReplicatedStore {
         guard delta.from <= seen[origin] + 1 || mutant == .ignoresDependencies else { return false }
         if mutant == .ignoresDependencies { return true }
         return delta.dependencies.entries.allSatisfy { entry in
-            guard let place = replicas.place(of: entry.replica) else { return false }
+            guard let place = replicas.place(of: entry.replica) else {
+                // Its end was seen by whoever wrote this, hence here: it was forgotten.
+                return delta.sealed.contains(entry.replica) || isForgotten(entry.replica)
+            }
+            if standings[place].isRetired { return true }
             return seen[place] >= entry.counter
         }
     }
@@ -70,7 +103,9 @@ extension ReplicatedStore {
             replicas.place(of: delta.origin).map { isReady(delta, $0) } ?? false
         }) {
             let (delta, bytes) = early.take(place)
-            guard let origin = replicas.place(of: delta.origin), delta.to > seen[origin] else { continue }
+            guard let origin = replicas.place(of: delta.origin), delta.to > seen[origin],
+                beyondItsEnd(delta) == nil
+            else { continue }
             apply(delta, bytes, origin, &mutations)
         }
     }
@@ -78,8 +113,12 @@ extension ReplicatedStore {
     private mutating func apply(
         _ delta: Delta, _ bytes: [UInt8], _ origin: Int, _ mutations: inout [Mutation]
     ) {
+        for name in delta.others where replicas.place(of: name) == nil {
+            guard delta.sealed.contains(name) || isForgotten(name), let place = intern(name) else { continue }
+            retire(place, HybridTime(raw: 0))
+        }
         for entry in delta.dependencies.entries {
-            guard let place = intern(entry.replica) else { continue }
+            guard let place = replicas.place(of: entry.replica) else { continue }
             raiseContext(of: origin, place, to: entry.counter)
         }
         for (index, operation) in delta.operations.enumerated() {
@@ -118,7 +157,7 @@ extension Operation {
             .removeScored(_, let some):
             resets = some
         case .setExpiry, .addToString, .addToField, .addMember, .removeMember, .addToScore, .insert,
-            .setElement, .removeElements:
+            .setElement, .removeElements, .seal, .begin:
             return [:]
         }
         var byStart: [LocalDot: (last: UInt64, total: UInt64)] = [:]

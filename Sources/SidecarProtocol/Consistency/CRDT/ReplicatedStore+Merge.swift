@@ -5,11 +5,18 @@ extension ReplicatedStore {
     ///
     /// - Returns: What brings the keyspace to where it belongs now.
     package mutating func merge(_ state: StateImport, at now: Now) throws(JoinError) -> [Mutation] {
+        try merge(state, nil, at: now)
+    }
+
+    /// - Parameter held: of their state what isn't in the import.
+    mutating func merge(
+        _ state: StateImport, _ held: HeldState?, at now: Now
+    ) throws(JoinError) -> [Mutation] {
         guard let head = state.head, state.isComplete else { throw .malformed(.truncated(at: 0)) }
         do { try clock.observe(head.time, now.wall) } catch {
             throw .clock(error, origin: head.replicas[0])
         }
-        return try take(state, head)
+        return try take(state, head, held)
     }
 
     /// A store as it was, from a snapshot of itself or of an earlier epoch of it.
@@ -22,7 +29,7 @@ extension ReplicatedStore {
         guard let head = state.head, state.isComplete else { throw .malformed(.truncated(at: 0)) }
         clock.restore(head.time)
         isRestoring = true
-        _ = try take(state, head)
+        _ = try take(state, head, nil)
         contexts[0] = seen
     }
 
@@ -30,7 +37,7 @@ extension ReplicatedStore {
     package mutating func restored() {
         isRestoring = false
         joined = []
-        news = seen.indices.dropFirst().filter { seen[$0] > 0 }
+        news = seen.indices.dropFirst().filter { seen[$0] > 0 && !standings[$0].isRetired }
     }
 
     /// Everything that is shown, for a keyspace that is empty. In the order of the keys.
@@ -46,39 +53,44 @@ extension ReplicatedStore {
         return mutations
     }
 
-    private mutating func take(_ state: StateImport, _ head: StateImport.Head) throws(JoinError) -> [Mutation]
-    {
-        var places: [Int] = []
-        for name in head.replicas {
-            guard let place = intern(name) else { throw .tooManyReplicas(name) }
-            places.append(place)
-        }
-        var theirs = [UInt64](repeating: 0, count: seen.count)
-        for (index, place) in places.enumerated() { theirs[place] = head.seen[index] }
+    private mutating func take(
+        _ state: StateImport, _ head: StateImport.Head, _ held: HeldState?
+    ) throws(JoinError) -> [Mutation] {
+        let places = try intern(head)
+        let theirs = counters(of: head, places)
         guard theirs[0] <= seen[0] || entries.isEmpty && seen[0] == 0 && isRestoring else {
             throw .impostor(replica)
         }
-        let merge = StateMerge(mine: seen, theirs: theirs, replicas: replicas)
         if mutant == .advancesEarly { seen = zip(seen, theirs).map { max($0, $1) } }
+        let merge = StateMerge(mine: seen, theirs: theirs, replicas: replicas)
         var mutations: [Mutation] = []
         for (key, contents) in state.records {
             mergeKey(key, contents.renamed { LocalDot(places[$0.replica], $0.counter) }, merge, &mutations)
         }
-        var index = 0
-        for key in entries.keys.sorted() {
-            while index < state.records.count, state.records[index].key < key { index += 1 }
-            if index < state.records.count, state.records[index].key == key { continue }
-            mergeKey(key, Entry.Contents(), merge, &mutations)
-        }
+        mergeOthers(Set(state.records.map(\.key)), held, merge, &mutations)
         advance(to: theirs)
-        for (index, place) in places.enumerated() {
-            for (other, counter) in head.contexts[index].enumerated() {
-                raiseContext(of: place, places[other], to: counter)
-            }
-        }
+        takeStandings(head, places)
         statistics.reconciliations += 1
         joinEarly(&mutations)
         return mutations
+    }
+
+    /// Keys that didn't come: those that are held, and those that they haven't.
+    private mutating func mergeOthers(
+        _ came: Set<ByteString>, _ held: HeldState?, _ merge: StateMerge, _ mutations: inout [Mutation]
+    ) {
+        for key in entries.keys.sorted() where !came.contains(key) {
+            guard let theirs = held?.entry(of: key) else {
+                mergeKey(key, Entry.Contents(), merge, &mutations)
+                continue
+            }
+            if let mine = entries[key], mine.isSame(as: theirs) { continue }
+            mergeKey(key, theirs.contents, merge, &mutations)
+        }
+        guard let held else { return }
+        for key in held.own.entries.keys.sorted() where entries[key] == nil && !came.contains(key) {
+            if let theirs = held.entry(of: key) { mergeKey(key, theirs.contents, merge, &mutations) }
+        }
     }
 
     private mutating func advance(to theirs: [UInt64]) {
@@ -86,7 +98,7 @@ extension ReplicatedStore {
             seen[place] = counter
             // What lies between isn't in the log.
             log.drop(of: place, upTo: .max)
-            if place != 0, !news.contains(place) { news.append(place) }
+            if place != 0, !standings[place].isRetired, !news.contains(place) { news.append(place) }
         }
         early.removeAll { delta in
             replicas.place(of: delta.origin).map { delta.to <= seen[$0] } ?? false

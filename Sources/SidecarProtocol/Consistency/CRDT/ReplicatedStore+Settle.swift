@@ -17,7 +17,10 @@ extension ReplicatedStore {
 
     /// Forgets what can be, and lets go of logged deltas that every replica has.
     package mutating func settle() {
+        noteSuccessions()
         for place in seen.indices { log.drop(of: place, upTo: stableCounter(of: place)) }
+        // After the logs, so that who needs a retired replica's changes finds none.
+        retire()
         for _ in 0..<2 {
             unsettled.close(seen)
             guard !unsettled.closed.isEmpty, isStable(unsettled.bound) else { return }
@@ -28,14 +31,14 @@ extension ReplicatedStore {
     /// The counter of a replica that every other is known to have seen.
     private func stableCounter(of place: Int) -> UInt64 {
         var least = seen[place]
-        for other in seen.indices.dropFirst() where isMember[other] {
+        for other in seen.indices.dropFirst() where isLive(other) {
             least = min(least, place < contexts[other].count ? contexts[other][place] : 0)
         }
         return least
     }
 
     private func isStable(_ bound: [UInt64]) -> Bool {
-        for other in seen.indices.dropFirst() where isMember[other] {
+        for other in seen.indices.dropFirst() where isLive(other) {
             for (place, counter) in bound.enumerated() where counter > 0 {
                 guard place < contexts[other].count, contexts[other][place] >= counter else { return false }
             }

@@ -31,7 +31,22 @@ package struct ReplicatedStore: Sendable {
     var news: [Int] = []
     /// Keys that are hidden, and when the deletion isn't left to another replica any more; in order of time.
     var hidden: [(due: WallTime, key: ByteString)] = []
-    var isMember: [Bool] = [true]
+    /// What is known of the replicas' lives, by their places.
+    var standings: [Standing] = [.live]
+    /// For each live replica's place what it had seen, as it said last, of those that it takes nothing from
+    /// any more, by their places.
+    var closings: [Int: [Int: UInt64]] = [:]
+    /// The latest seal that is seen, and the latest whose replica is unknown now.
+    package internal(set) var lastSeal = HybridTime(raw: 0)
+    package internal(set) var horizon = HybridTime(raw: 0)
+    /// Of replicas that are known here, the highest epoch that isn't any more.
+    var forgotten: [UInt64: UInt32] = [:]
+    /// Replicas that won't come back in any epoch; as long as one of their names is known.
+    var removed: Set<UInt64> = []
+    /// So many retired replicas are worth looking for their dots.
+    var nextSweep = Limits.retiredReplicasKept
+    /// The time of one's own first change; zero: there is none.
+    package internal(set) var birth = HybridTime(raw: 0)
     package internal(set) var statistics = Statistics()
     /// What the keyspace has to apply after a commit, since it can't know better: a sum of fractions that
     /// rounds otherwise here, or one that passed the ends of 64 bits.
@@ -74,7 +89,7 @@ package struct ReplicatedStore: Sendable {
     /// What is seen.
     package var version: VersionVector {
         var vector = VersionVector()
-        for (place, counter) in seen.enumerated() where counter > 0 {
+        for (place, counter) in seen.enumerated() where counter > 0 && !standings[place].isRetired {
             vector[replicas.names[place]] = counter
         }
         return vector
@@ -84,11 +99,17 @@ package struct ReplicatedStore: Sendable {
 
     /// The place of a replica, whether it was known or not. Nil: there is no room for one more.
     mutating func intern(_ replica: ReplicaID) -> Int? {
+        if let place = replicas.place(of: replica) { return place }
         guard let place = replicas.intern(replica) else { return nil }
         while seen.count <= place {
             seen.append(0)
             contexts.append([])
-            isMember.append(true)
+            standings.append(.free)
+        }
+        standings[place] = .live
+        // Everybody has seen all of those that are retired.
+        for (other, standing) in standings.enumerated() where standing.isRetired {
+            raiseContext(of: place, other, to: .max)
         }
         return place
     }
@@ -99,7 +120,12 @@ extension ReplicatedStore {
     ///
     /// - Parameter mutations: gets what the keyspace must be told.
     mutating func apply(_ change: Change, _ mutations: inout [Mutation]) {
-        if case .deleteAll = change.operation.action { return deleteAll(change, &mutations) }
+        switch change.operation.action {
+        case .deleteAll: return deleteAll(change, &mutations)
+        case .seal(let dot): return applySeal(dot, change)
+        case .begin: return
+        default: break
+        }
         let key = change.operation.key
         guard let place = entries.index(forKey: key) else {
             var entry = Entry()
@@ -155,6 +181,9 @@ struct Unsettled: Sendable {
         open = []
         bound = seen
     }
+
+    /// The place is another replica's from here on.
+    mutating func forget(_ place: Int) { if place < bound.count { bound[place] = 0 } }
 
     mutating func takeClosed() -> [ByteString] {
         defer { closed = [] }

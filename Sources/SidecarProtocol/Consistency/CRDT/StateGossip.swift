@@ -49,8 +49,13 @@ package struct StateGossip: Sendable {
     var peers: [Peer] = []
     package internal(set) var nextDeadline: MonotonicTime?
     var sessions: UInt64 = 0
+    /// Digests that were made.
+    var digests: UInt64 = 0
 
-    package init() {}
+    /// Whose replicas these are.
+    let group: StateGroup?
+
+    package init(group: StateGroup? = nil) { self.group = group }
 }
 
 package enum GossipRefusal: Error, Equatable, Sendable {
@@ -58,6 +63,8 @@ package enum GossipRefusal: Error, Equatable, Sendable {
     case join(JoinError)
     case unknownPeer
     case tooManyPeers(maximum: Int)
+    /// A replica of another workload or trust domain; nil: of none.
+    case otherGroup(StateGroup?, own: StateGroup?)
 }
 
 extension StateGossip {
@@ -90,21 +97,32 @@ extension StateGossip {
         }
         let place = peers.firstIndex { id.bytes.lexicographicallyPrecedes($0.id.bytes) } ?? peers.count
         peers.insert(Peer(id: id), at: place)
-        send(.digest(store.replica, store.version, wantsAnswer: true), place, &effects)
+        send(digest(store, wantsAnswer: true), place, &effects)
         if nextDeadline == nil { nextDeadline = now.monotonic + Limits.gossipInterval }
     }
 
     private mutating func tick(_ store: inout ReplicatedStore, _ now: Now, _ effects: inout [Effect]) {
         guard let due = nextDeadline, now.monotonic >= due else { return }
         nextDeadline = now.monotonic + Limits.gossipInterval
-        let digest = GossipMessage.digest(store.replica, store.version, wantsAnswer: false)
+        let isMet = peers.contains { $0.replica != nil }
+        for delta in [isMet ? store.begin(at: now) : nil, store.deleteExpired(at: now), store.seal(at: now)] {
+            if let delta { effects.append(.joined(delta.encoded())) }
+        }
+        let digest = digest(store, wantsAnswer: false)
         for index in peers.indices {
             send(digest, index, &effects)
             tickTransfer(index, &effects)
+            pump(index, store, &effects)
         }
-        if store.deleteExpired(at: now) != nil {
-            for index in peers.indices { pump(index, store, &effects) }
-        }
+    }
+
+    mutating func digest(_ store: ReplicatedStore, wantsAnswer: Bool) -> GossipMessage {
+        digests += 1
+        return .digest(
+            GossipMessage.Digest(
+                group: group, replica: store.replica, version: store.version, wantsAnswer: wantsAnswer,
+                number: digests,
+                birth: store.birth, lastSeal: store.lastSeal, closed: store.closed, seals: store.openSeals))
     }
 
     mutating func send(_ message: GossipMessage, _ index: Int, _ effects: inout [Effect]) {
@@ -132,26 +150,45 @@ extension StateGossip {
             effects.append(.refused(id, .malformed(error)))
             return
         }
+        if case .digest(let digest) = message {
+            if digest.wantsAnswer { send(self.digest(store, wantsAnswer: false), index, &effects) }
+            return receiveDigest(digest, index, &store, &effects)
+        }
+        // Of one who has left, or hasn't said who it is, nothing is taken: see `Standing`.
+        guard store.isAdmitted(peers[index].replica) else { return }
         switch message {
-        case .digest(let replica, let version, let wantsAnswer):
-            if wantsAnswer {
-                send(.digest(store.replica, store.version, wantsAnswer: false), index, &effects)
-            }
-            receiveDigest(replica, version, index, &store, &effects)
+        case .digest: break
         case .deltas(let deltas): receiveDeltas(deltas, index, &store, now, &effects)
         case .part(let part): receivePart(part, index, &store, now, &effects)
         case .acknowledgement(let version, let progress):
             receiveAcknowledgement(version, progress, index, store, &effects)
-        case .truncated: beginTransfer(index, now, &effects)
-        case .stateWanted(let session, let offset): serve(session, offset, index, store, &effects)
+        case .truncated(let origin): beginTransfer(origin, index, store, now, &effects)
+        case .rangesAsked(let session, let round, let questions):
+            answer(session, round, questions, index, store, &effects)
+        case .rangesAnswered(let session, let round, let answers):
+            receiveAnswers(session, round, answers, index, &effects)
+        case .stateWanted(let session, let offset): serve(session, offset, index, &effects)
         case .statePiece(let piece): receivePiece(piece, index, &store, now, &effects)
         }
     }
 
     private mutating func receiveDigest(
-        _ replica: ReplicaID, _ version: VersionVector, _ index: Int, _ store: inout ReplicatedStore,
+        _ digest: GossipMessage.Digest, _ index: Int, _ store: inout ReplicatedStore,
         _ effects: inout [Effect]
     ) {
+        // An older one, that was overtaken, may name replicas that are forgotten since.
+        guard digest.number > peers[index].digestNumber else { return }
+        peers[index].digestNumber = digest.number
+        let (replica, version) = (digest.replica, digest.version)
+        peers[index].replica = nil
+        guard digest.group == group else {
+            effects.append(.refused(peers[index].id, .otherGroup(digest.group, own: group)))
+            return
+        }
+        do throws(JoinError) { try store.admit(digest) } catch {
+            effects.append(.refused(peers[index].id, .join(error)))
+            return
+        }
         peers[index].replica = replica
         if version[store.replica] > store.counter(of: store.replica) {
             // We have forgotten changes of our own: their numbers must not be used again.
@@ -159,11 +196,16 @@ extension StateGossip {
             return
         }
         peers[index].isToldTruncated = false
+        store.observe(closed: digest.closed, version: version, of: replica)
         store.observe(version, of: replica)
         let direct = peers.compactMap(\.replica)
         let own = store.replica
         statistics.retransmissions += peers[index].receiveDigest(version)
         for entry in store.version.entries where entry.replica != own && entry.replica != replica {
+            if store.isSealed(entry.replica, for: version) {
+                peers[index].note(entry.replica, entry.counter)
+                continue
+            }
             let lacks = peers[index].known[entry.replica] < entry.counter
             if lacks, peers[index].stalls(entry.replica) || !direct.contains(entry.replica) {
                 peers[index].relay(entry.replica)
@@ -198,12 +240,17 @@ extension StateGossip {
             peers[index].note(delta.origin, delta.to)
             do throws(JoinError) { mutations += try store.join(delta, at: now) } catch {
                 effects.append(.refused(peers[index].id, .join(error)))
+                // What follows it waits for it, and all of it comes again.
+                break
             }
-            origins[delta.origin] = max(store.version[delta.origin], 1)
+            origins[delta.origin] = store.hasAll(of: delta.origin) ? delta.to : 1
         }
         finishJoin(mutations, &store, &effects)
         var seen = VersionVector()
-        for entry in origins.entries { seen[entry.replica] = store.version[entry.replica] }
+        for entry in origins.entries {
+            let counter = store.counter(of: entry.replica)
+            seen[entry.replica] = store.hasAll(of: entry.replica) ? max(counter, entry.counter) : counter
+        }
         send(.acknowledgement(seen, nil), index, &effects)
     }
 
@@ -219,9 +266,9 @@ extension StateGossip {
         _ part: GossipMessage.Part, _ index: Int, _ store: inout ReplicatedStore, _ now: Now,
         _ effects: inout [Effect]
     ) {
-        guard part.from > store.version[part.origin] else {
+        guard part.from > store.counter(of: part.origin) else {
             var seen = VersionVector()
-            seen[part.origin] = store.version[part.origin]
+            seen[part.origin] = store.counter(of: part.origin)
             return send(.acknowledgement(seen, nil), index, &effects)
         }
         if let whole = peers[index].assembly.add(part) {

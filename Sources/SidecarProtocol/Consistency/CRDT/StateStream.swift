@@ -17,9 +17,12 @@ package struct StateExport: Sendable {
     private var nextKey = 0
     private var ready: [UInt8]
 
-    package init(_ store: ReplicatedStore) {
+    package init(_ store: ReplicatedStore) { self.init(store, keys: Array(store.entries.keys)) }
+
+    /// Of these keys only.
+    init(_ store: ReplicatedStore, keys: [ByteString]) {
         self.store = store
-        keys = store.entries.keys.sorted()
+        self.keys = keys.sorted()
         var head = CompactWriter()
         head.byte(StateExport.version)
         store.encodeHead(into: &head, keyCount: keys.count)
@@ -52,10 +55,17 @@ package struct StateExport: Sendable {
 package struct StateImport: Sendable {
     /// Who has seen what, in the stream's own table of replicas.
     struct Head: Sendable {
+        /// `nobody` where a place is free.
         var replicas: [ReplicaID]
         var seen: [UInt64]
+        var standings: [Standing]
+        /// Of those that aren't retired.
         var contexts: [[UInt64]]
         var time: HybridTime
+        var lastSeal: HybridTime
+        var horizon: HybridTime
+        var forgotten: [ReplicaID]
+        var removed: [UInt64]
         var keyCount: Int
     }
 
@@ -113,55 +123,4 @@ package struct StateImport: Sendable {
 
     /// Everything is here.
     package var isComplete: Bool { head.map { records.count == $0.keyCount } ?? false }
-}
-
-// MARK: - The head
-
-extension ReplicatedStore {
-    fileprivate func encodeHead(into out: inout CompactWriter, keyCount: Int) {
-        out.unsigned(UInt64(keyCount))
-        out.unsigned(clock.latest.raw)
-        out.unsigned(UInt64(replicas.names.count))
-        for name in replicas.names { name.encode(into: &out) }
-        for counter in seen { out.unsigned(counter) }
-        for place in seen.indices {
-            // How far behind us each is: mostly not at all.
-            for (other, counter) in seen.enumerated() {
-                let context = place == 0 ? seen : contexts[place]
-                out.unsigned(counter - min(counter, other < context.count ? context[other] : 0))
-            }
-        }
-    }
-}
-
-extension StateImport.Head {
-    fileprivate init(from reader: inout CompactReader) throws(CompactError) {
-        let keys = try reader.unsigned()
-        guard keys <= 1 << 40 else { throw .tooLarge(what: "keys", count: keys) }
-        keyCount = Int(keys)
-        time = HybridTime(raw: try reader.unsigned())
-        let count = try reader.count(of: "replicas", least: 9)
-        guard count > 0, count <= Limits.replicasMaximum else {
-            throw .tooLarge(what: "replicas", count: UInt64(count))
-        }
-        replicas = []
-        for _ in 0..<count { replicas.append(try ReplicaID(from: &reader)) }
-        guard Set(replicas).count == count else { throw .notCanonical(at: reader.offset) }
-        seen = []
-        for _ in 0..<count {
-            let counter = try reader.unsigned()
-            guard counter <= LocalDot.counterMaximum else { throw .tooLarge(what: "counter", count: counter) }
-            seen.append(counter)
-        }
-        contexts = []
-        for _ in 0..<count {
-            var context: [UInt64] = []
-            for counter in seen {
-                let behind = try reader.unsigned()
-                guard behind <= counter else { throw .tooLarge(what: "counter", count: behind) }
-                context.append(counter - behind)
-            }
-            contexts.append(context)
-        }
-    }
 }

@@ -36,6 +36,19 @@ package struct ReplicaID: Hashable, Comparable, Sendable, CustomStringConvertibl
         out.unsigned(UInt64(epoch))
     }
 
+    /// With one bit more.
+    func encode(into out: inout CompactWriter, isMarked: Bool) {
+        out.fixed(hash)
+        out.unsigned(UInt64(epoch) << 1 | (isMarked ? 1 : 0))
+    }
+
+    static func marked(from reader: inout CompactReader) throws(CompactError) -> (ReplicaID, Bool) {
+        let hash = try reader.fixed()
+        let rest = try reader.unsigned()
+        guard let epoch = UInt32(exactly: rest >> 1) else { throw .tooLarge(what: "epoch", count: rest) }
+        return (ReplicaID(hash: hash, epoch: epoch), rest & 1 == 1)
+    }
+
     init(from reader: inout CompactReader) throws(CompactError) {
         let hash = try reader.fixed()
         let epoch = try reader.unsigned()

@@ -1,0 +1,137 @@
+import Testing
+
+@testable import SidecarProtocol
+
+@Suite("Replicas that left are forgotten")
+struct SealTests {
+    @Test("the epochs before the last, however often a replica starts", arguments: 0..<UInt64(4))
+    func restarts(seed: UInt64) throws {
+        var network = ModelNetwork(3, seed: seed)
+        var commands = RandomCommands(numbers: SeededNumbers(state: seed), subject: .everything)
+        for round in 0..<60 {
+            network.lost = Int(seed) * 10
+            for step in 0..<6 { network.writeAny(step % 3, &commands) }
+            network.deliver(Int(seed) * 5 + 1)
+            if round % 2 == 0 { try network.restart(round / 2 % 3) }
+            network.tick()
+        }
+        network.lost = 0
+        for _ in 0..<40 { network.tick() }
+        #expect(network.isConverged)
+        for replica in network.replicas {
+            #expect(replica.store.version.entries.count == 3)
+            #expect(replica.store.replicas.count <= 3 + 2 * Limits.retiredReplicasKept)
+            #expect(replica.keyspace.mistakes == [])
+        }
+    }
+
+    @Test(
+        "and what a crash took from a replica's disk comes back from the others first",
+        arguments: 0..<UInt64(8))
+    func unclean(seed: UInt64) throws {
+        var network = ModelNetwork(3, seed: seed)
+        var commands = RandomCommands(numbers: SeededNumbers(state: seed), subject: .everything)
+        network.deliver()
+        for _ in 0..<3 { network.tick() }
+        for round in 0..<20 {
+            for step in 0..<6 { network.writeAny(step % 3, &commands) }
+            network.deliver()
+            let index = round % 3
+            let disk = try network.snapshot(index)
+            // Some of what isn't on the disk reaches one of the others only.
+            network.parts = [0, 0, 0]
+            network.parts[(index + 1) % 3] = 1
+            for _ in 0..<4 { network.writeAny(index, &commands) }
+            network.deliver()
+            network.parts = [0, 0, 0]
+            try network.restart(index, from: disk)
+            for _ in 0..<2 { network.tick() }
+        }
+        for _ in 0..<20 { network.tick() }
+        #expect(network.isConverged)
+        #expect(network.refusals == [])
+        #expect(network.replicas.allSatisfy { $0.store.version.entries.count == 3 })
+    }
+
+    @Test("those that won't come back, once somebody has said so", arguments: 0..<UInt64(4))
+    func removal(seed: UInt64) {
+        var network = ModelNetwork(4, seed: seed)
+        var commands = RandomCommands(numbers: SeededNumbers(state: seed), subject: .everything)
+        for round in 0..<60 {
+            network.lost = Int(seed) * 10
+            for step in 0..<8 { network.writeAny(step % 4, &commands) }
+            for _ in 0..<3 { network.tick() }
+            let left = network.replicas[3].store.replica.hash
+            network.replace(3, ModelReplica(UInt64(100 + round)))
+            network.replicas[round % 3].store.leave(left)
+        }
+        network.lost = 0
+        for _ in 0..<40 { network.tick() }
+        #expect(network.isConverged)
+        // A newcomer whose digests were lost may be taken for one of long ago, until it has seen a seal.
+        let isSealed = network.refusals.allSatisfy { if case .join(.sealed) = $0 { true } else { false } }
+        #expect(isSealed && (seed > 0 || network.refusals == []))
+        for replica in network.replicas {
+            #expect(replica.store.version.entries.count <= 4)
+            #expect(replica.store.replicas.count <= 4 + 2 * Limits.retiredReplicasKept)
+            #expect(replica.keyspace.mistakes == [])
+        }
+    }
+
+    @Test("and one of them that comes back is refused")
+    func comeback() {
+        var network = ModelNetwork(4)
+        network.write(3, .setString("k", "v"))
+        network.deliver()
+        let old = network.replicas[3]
+        network.write(0, .delete("k"))
+        for round in 0..<40 {
+            let left = network.replicas[3].store.replica.hash
+            network.replace(3, ModelReplica(UInt64(100 + round)))
+            network.replicas[0].store.leave(left)
+            network.tick()
+            network.write(3, .setString("x", ByteString("\(round)")))
+            for _ in 0..<5 { network.tick() }
+        }
+        #expect(network.replicas[0].store.replicas.place(of: old.store.replica) == nil)
+        for _ in 0..<3 { network.tick() }
+        #expect(network.isConverged)
+        #expect(network.refusals == [])
+        network.replace(3, old)
+        network.write(3, .setString("other", "v"))
+        for _ in 0..<5 { network.tick() }
+        #expect(network.refusals.contains(.join(.sealed(old.store.replica))))
+        for index in 0..<3 {
+            #expect(network.replicas[index].keyspace.string("k") == nil)
+            #expect(network.replicas[index].keyspace.string("other") == nil)
+        }
+    }
+
+    @Test("but not while a live replica may know more of them")
+    func absence() {
+        var network = ModelNetwork(3)
+        network.deliver()
+        network.parts = [0, 1, 1]
+        // Replica 2's last change reaches replica 1 only.
+        network.write(2, .setString("k", "v"))
+        network.deliver()
+        let left = network.replicas[2].store.replica
+        network.handle(0, .peerDown(ModelNetwork.id(2)))
+        network.handle(1, .peerDown(ModelNetwork.id(2)))
+        network.replicas[0].store.leave(left.hash)
+        for _ in 0..<5 { network.tick() }
+        #expect(network.replicas[0].store.closed.map(\.replica) == [left])
+        network.parts = [0, 0, 1]
+        for _ in 0..<8 { network.tick() }
+        #expect(network.replicas[0].keyspace.string("k") == "v")
+        #expect(network.replicas[0].store.hasAll(of: left))
+        #expect(network.replicas[0].store.version == network.replicas[1].store.version)
+    }
+}
+
+extension ModelNetwork {
+    mutating func writeAny(_ index: Int, _ commands: inout RandomCommands) {
+        let mutations = commands.next(replicas[index].keyspace)
+        if replicas[index].run(mutations) != nil { handle(index, .committed) }
+    }
+}
