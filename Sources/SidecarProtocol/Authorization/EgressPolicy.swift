@@ -16,6 +16,8 @@ package struct EgressPolicy: Sendable {
 
     private var ports: [String: [UInt16]] = [:]
     package private(set) var grants: [Endpoint: Grant] = [:]
+    /// Flows that are open, by where they lead; they may outlive their grants.
+    private var flows: [Endpoint: Int] = [:]
 
     init(_ configuration: WorkloadConfiguration) {
         for entry in configuration.egress {
@@ -63,6 +65,22 @@ package struct EgressPolicy: Sendable {
         grants[endpoint].map { "egress \($0.host):\(endpoint.port)" }
     }
 
+    /// Wherever a flow leads, or may lead.
+    var endpoints: [Endpoint] {
+        Set(grants.keys).union(flows.keys).sorted { $0.description < $1.description }
+    }
+
+    mutating func flowOpened(to endpoint: Endpoint) {
+        // More than the stack can have are those of one that crashed, which never told their ends.
+        guard flows[endpoint] != nil || flows.count < Limits.stackFlowsMaximum else { return }
+        flows[endpoint, default: 0] += 1
+    }
+
+    mutating func flowEnded(to endpoint: Endpoint) {
+        guard let count = flows[endpoint] else { return }
+        flows[endpoint] = count > 1 ? count - 1 : nil
+    }
+
     mutating func dropExpired(at now: MonotonicTime) {
         grants = grants.filter { $0.value.until.map { now < $0 } ?? true }
     }
@@ -75,6 +93,7 @@ package struct EgressPolicy: Sendable {
 
     /// Keeps the grants that are still listed, for a configuration that replaces `self`'s.
     mutating func inherit(from predecessor: EgressPolicy) {
+        flows = predecessor.flows
         for grant in predecessor.grants.values
         where ports[grant.host]?.contains(grant.endpoint.port) == true {
             grants[grant.endpoint] = grant

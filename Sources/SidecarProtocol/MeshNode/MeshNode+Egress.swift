@@ -9,7 +9,7 @@ extension MeshNode {
         let until = now.monotonic + max(timeToLive, Limits.egressGrantMinimum)
         egress.dropExpired(at: now.monotonic)
         let (usable, grants) = egress.resolved(host, addresses, until: until)
-        if !isUnrecordable {
+        if mayLeave {
             for grant in grants { effects.append(.allowEgress(grant.endpoint, until: grant.until)) }
         }
         if usable.count < addresses.count {
@@ -22,13 +22,29 @@ extension MeshNode {
     mutating func adaptEgressToRecords() {
         for grant in egress.grants.values.sorted(by: { "\($0.endpoint)" < "\($1.endpoint)" }) {
             effects.append(
-                .allowEgress(grant.endpoint, until: isUnrecordable ? now.monotonic : grant.until))
+                .allowEgress(grant.endpoint, until: mayLeave ? grant.until : now.monotonic))
+        }
+    }
+
+    /// New flows out of the mesh: on record only, and never of a workload whose certificate is revoked.
+    private var mayLeave: Bool { !isUnrecordable && !isEgressRevoked }
+
+    /// One's own revocation ends what has left the mesh, too. A policy that takes it back, or a certificate
+    /// that it doesn't name, lets new flows out again.
+    mutating func adaptEgressToRevocation() {
+        let wasRevoked = isEgressRevoked
+        isEgressRevoked = authorizer.isOwnRevoked
+        guard isEgressRevoked != wasRevoked else { return }
+        if isEgressRevoked {
+            for endpoint in egress.endpoints { effects.append(.revokeEgress(endpoint)) }
+        } else {
+            adaptEgressToRecords()
         }
     }
 
     /// Addresses that the configuration lists literally are allowed from the start.
     mutating func allowLiterals() {
-        guard !isUnrecordable else { return }
+        guard mayLeave else { return }
         for grant in egress.grants.values where grant.until == nil {
             effects.append(.allowEgress(grant.endpoint, until: nil))
         }
@@ -46,6 +62,7 @@ extension MeshNode {
     mutating func egressAttempted(
         _ source: Endpoint, _ destination: Endpoint, _ flowProtocol: FlowProtocol, _ isAllowed: Bool
     ) {
+        if isAllowed { egress.flowOpened(to: destination) }
         recordEgress(
             isAllowed ? .open : .denied, source, destination, flowProtocol, isAllowed: isAllowed,
             sent: 0, received: 0, reason: isAllowed ? nil : .policy)
@@ -55,6 +72,7 @@ extension MeshNode {
         _ source: Endpoint, _ destination: Endpoint, _ flowProtocol: FlowProtocol, sent: UInt64,
         received: UInt64, _ reason: CloseReason
     ) {
+        egress.flowEnded(to: destination)
         recordEgress(
             .close, source, destination, flowProtocol, isAllowed: true, sent: sent, received: received,
             reason: reason)

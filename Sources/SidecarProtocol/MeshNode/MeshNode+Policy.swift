@@ -206,6 +206,7 @@ extension MeshNode {
             }
             callees[name]?.providers = kept
         }
+        adaptEgressToRevocation()
         if isOwn { register() }
     }
 

@@ -7,6 +7,7 @@ extension MeshNode {
         self.credential = credential
         renewalProblem = nil
         adoptFloor(of: credential, isFirst: isFirst)
+        adaptEgressToRevocation()
         armOwnTimers()
         if isOtherBundle { verifyPeers() }
         if isFirst {

@@ -52,6 +52,8 @@ package struct MeshNode {
     /// Ports of the own workload that refused their last delivery.
     var downPorts: Set<ServicePort> = []
     var egress: EgressPolicy
+    /// The own certificate is revoked, and nothing leaves the mesh.
+    var isEgressRevoked = false
     var timers = TimerQueue<Timer>()
     var lastLink: UInt64 = 0
     var isStopping = false

@@ -76,6 +76,59 @@ import Testing
         }
     }
 
+    @Test("one's own revocation ends what left the mesh, also behind ended grants, until it is taken back")
+    func revokedEgress() throws {
+        let script = try PermitScript("test", actions: [])
+        let (literal, named) = (
+            Endpoint(IPAddress(v4: 0x0808_0808), 443), Endpoint(IPAddress(v4: 0x0909_0909), 80)
+        )
+        var configuration = script.configuration(of: 0)
+        configuration.egress = [.init(host: "8.8.8.8", port: 443), .init(host: "example.org", port: 80)]
+        func at(_ seconds: UInt64) -> Now {
+            Now(
+                monotonic: MonotonicTime(nanoseconds: 1) + .seconds(seconds),
+                wall: script.start + .seconds(seconds))
+        }
+        var node = MeshNode(
+            configuration: configuration, instance: TrustFixture.instance(1), incarnation: 1, addresses: nil,
+            now: at(0))
+        func egress(_ input: MeshInput, _ seconds: UInt64) -> [String] {
+            var effects: [MeshEffect] = []
+            node.handle(input, at: at(seconds), effects: &effects)
+            return effects.compactMap {
+                switch $0 {
+                case .allowEgress(let endpoint, _): "allow \(endpoint)"
+                case .revokeEgress(let endpoint): "revoke \(endpoint)"
+                default: nil
+                }
+            }
+        }
+        func policy(_ epoch: UInt64, revoking: Bool) throws -> MeshInput {
+            var document = script.fixture.document(epoch: epoch)
+            if revoking {
+                document.revocations = [PolicyRevocation(.instance(TrustFixture.instance(1)), reason: "")]
+            }
+            return .policy(try script.fixture.sign(document).encoded)
+        }
+        func resolved(_ host: String) -> MeshInput {
+            .resolved(QueryID(number: 1), host: host, [named.address], timeToLive: .seconds(1))
+        }
+        #expect(egress(.credential(script.credential(of: 0, 0)), 0) == ["allow \(literal)"])
+        #expect(egress(resolved("example.org"), 0) == ["allow \(named)"])
+        let source = Endpoint(IPAddress(v4: 0xC612_0001), 40_000)
+        #expect(
+            egress(.egressAttempted(source: source, destination: named, .tcp, isAllowed: true), 0).isEmpty)
+        // By then the name's grant has ended, and its flow goes on.
+        let late: UInt64 = 1_000
+        _ = egress(resolved("other.org"), late)
+        #expect(node.egress.grants[named] == nil)
+        #expect(try egress(policy(4, revoking: true), late) == ["revoke \(literal)", "revoke \(named)"])
+        #expect(egress(resolved("example.org"), late).isEmpty)
+        #expect(try egress(policy(5, revoking: true), late).isEmpty)
+        #expect(
+            try egress(policy(6, revoking: false), late) == ["allow \(literal)", "allow \(named)"])
+    }
+
     @Test("a lock cuts for its time, and its end lets the workload in again")
     func lock() throws {
         let (_, after) = try Self.open { document, script in
