@@ -9,7 +9,8 @@ package enum ParserProperties {
             ("announcement", announcement), ("tombstone", tombstone), ("issuer-request", issuerRequest),
             ("issuer-answer", issuerAnswer), ("client-message", clientMessage), ("node-message", nodeMessage),
             ("handshake", handshake), ("policy", policy), ("policy-body", policyBody), ("beacon", beacon),
-            ("policy-message", policyMessage),
+            ("policy-message", policyMessage), ("policy-key-request", policyKeyRequest),
+            ("saved-policy-head", savedPolicyHead),
         ] + SessionProperties.all + NodeSessionProperties.all + StorageProperties.all
         + StateProperties.all
 
@@ -43,6 +44,20 @@ package enum ParserProperties {
             let again = try? SignedBytes(canonical: announcement.signed(by: anybody))
         else { preconditionFailure() }
         precondition(signed.body == again.body)
+    }
+
+    /// Nothing is read that its own key hasn't signed.
+    @Sendable package static func policyKeyRequest(_ bytes: [UInt8]) {
+        guard let request = try? PolicyKeyRequest(canonical: bytes) else { return }
+        precondition(bytes.count <= Limits.certificateBytesMaximum)
+        guard let signed = try? SignedBytes(canonical: bytes) else { preconditionFailure() }
+        precondition(signed.isValid(context: .policyKeyRequest, signedBy: request.key))
+    }
+
+    /// What is read is written as the same bytes.
+    @Sendable package static func savedPolicyHead(_ bytes: [UInt8]) {
+        guard let saved = try? SavedPolicyHead(canonical: bytes) else { return }
+        precondition(saved.encoded() == bytes && bytes.count <= Limits.savedPolicyHeadBytesMaximum)
     }
 
     @Sendable package static func tombstone(_ bytes: [UInt8]) {

@@ -15,7 +15,7 @@ import Testing
         var taken = 0
         for _ in 0..<5_000 {
             var bytes = original
-            for _ in 0...Int(random.next() % 6) { mutate(&bytes, &random) }
+            for _ in 0...Int(random.next() % 6) { Self.mutate(&bytes, &random) }
             let compiled = try? ConfigurationCompiler.compile(bytes, file: "web.yaml").configuration
             guard let compiled else { continue }
             taken += 1
@@ -27,7 +27,7 @@ import Testing
         #expect(taken > 100, "too little is taken for this test to mean anything: \(taken)")
     }
 
-    private func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix) {
+    static func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix) {
         let spice = ConfigurationMutationTests.spice
         let place = Int(random.next() % UInt64(max(1, bytes.count)))
         switch random.next() % 5 {

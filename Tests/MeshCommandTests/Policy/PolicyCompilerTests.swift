@@ -4,8 +4,8 @@ import Testing
 @testable import MeshCommand
 
 @Suite struct PolicyCompilerTests {
-    private static let now = WallTime(seconds: 1_800_000_000)
-    private static let key = SigningKeyPair(seed: [UInt8](repeating: 3, count: 32)).publicKey
+    static let now = WallTime(seconds: 1_800_000_000)
+    static let key = SigningKeyPair(seed: [UInt8](repeating: 3, count: 32)).publicKey
 
     private func compile(_ text: String, _ ownKey: SigningPublicKey? = key) throws -> CompiledPolicyFile {
         try PolicyCompiler.compile(
@@ -13,7 +13,7 @@ import Testing
             at: PolicyCompilerTests.now)
     }
 
-    private static let everything = """
+    static let everything = """
         mesh-policy: 1
         mode: audit
         unmatched: configs

@@ -33,6 +33,8 @@ import Testing
             FreshnessBeacon.signed(of: fixture.bundle.id, at: TrustFixture.now, by: keys),
             PolicyMessage.part(PolicyPart(head: PolicyFixture.head, offset: 1, total: 3, bytes: [1, 2])).item
                 .encoded(),
+            PolicyKeyRequest(domain: fixture.bundle.id, key: keys.publicKey).signed(by: keys),
+            SavedPolicyHead(domain: fixture.bundle.id, head: PolicyFixture.head).encoded(),
         ] + NodeMessageTests.clientMessages.map { $0.encoded() }
             + NodeMessageTests.nodeMessages.map { $0.encoded() } + NodeSessionProperties.seeds
             + StorageProperties.seeds + StateProperties.seeds
@@ -82,5 +84,7 @@ import Testing
         #expect(throws: Never.self) { try Tombstone(canonical: seeds[4]) }
         #expect(throws: Never.self) { try IssuerRequest(canonical: seeds[5]) }
         #expect(throws: Never.self) { try IssuerAnswer(canonical: seeds[6]) }
+        #expect(throws: Never.self) { try PolicyKeyRequest(canonical: seeds[12]) }
+        #expect(throws: Never.self) { try SavedPolicyHead(canonical: seeds[13]) }
     }
 }
