@@ -44,6 +44,15 @@ struct PolicyNodeTests {
         func policy(_ epoch: UInt64, salt: String = "") throws -> SignedPolicy {
             try document(epoch, salt: salt).signed(by: key, certificate: certificate)
         }
+
+        /// As a later version may sign it, with a field that this one doesn't know.
+        func policy(_ epoch: UInt64, with field: UInt64) throws -> (bytes: [UInt8], head: PolicyHead) {
+            var fields = try CBORFields(CBOR(canonical: document(epoch).body()), of: "policy")
+            fields[field] = .text("later")
+            let signed = SignedBytes(body: fields.item.encoded(), context: .policy, signedBy: key).encoded()
+            let head = try #require(PolicyHead(epoch: epoch, hash: SHA256.hash(signed)))
+            return (CBOR.array([.bytes(signed), .bytes(certificate.encoded)]).encoded(), head)
+        }
     }
 
     /// Hands over bytes as the policy of a head, and returns what the node then says of itself: the heads
@@ -160,11 +169,17 @@ struct PolicyNodeTests {
         var damaged = next.encoded
         damaged[damaged.count / 2] ^= 1
         #expect(try refusal(hand(node, damaged, as: next.head)) != nil)
+        // Fields of a later version: one that may be passed over, and one that may not.
+        let critical = try domain.policy(6, with: 65)
+        try refuses(critical.bytes, critical.head, "critical field 65, which this version doesn't know")
         // An older one isn't even asked for.
         let older = try domain.policy(4)
         #expect(try hand(node, older.encoded, as: older.head) == [])
         #expect(file() == policy.encoded)
         #expect(node.log.contains("policy refused"))
+        let grown = try domain.policy(6, with: 64)
+        #expect(try hand(node, grown.bytes, as: grown.head).contains(.policy(.head(grown.head))))
+        #expect(eventually { file() == grown.bytes })
     }
 
     @Test("two policies of one epoch are kept both, and only one that settles both is taken")
