@@ -3,7 +3,9 @@
 extension ReplicatedStore {
     /// Retired here, and so long ago that only this is left of it.
     func isForgotten(_ replica: ReplicaID) -> Bool {
-        replicas.place(of: replica) == nil && (forgotten[replica.hash].map { replica.epoch <= $0 } ?? false)
+        if mutant == .recallsForgotten { return false }
+        return replicas.place(of: replica) == nil
+            && (forgotten[replica.hash].map { replica.epoch <= $0 } ?? false)
     }
 
     /// Another replica's digest may be believed.

@@ -120,7 +120,8 @@ extension ReplicatedStore {
         var dots: [Dot] = []
         for place in standings.indices where standings[place] == .left {
             let counter = seen[place]
-            guard live.allSatisfy({ $0 == 0 || closings[$0]?[place] == counter }) else { continue }
+            let isAgreed = live.allSatisfy { $0 == 0 || closings[$0]?[place] == counter }
+            guard isAgreed || mutant == .sealsAlone else { continue }
             if counter > 0 { dots.append(Dot(replicas.names[place], counter)) }
         }
         guard !dots.isEmpty else { return nil }
@@ -158,10 +159,11 @@ extension ReplicatedStore {
             }
             guard
                 standings.indices.dropFirst().allSatisfy({ !isLive($0) || covers(contexts[$0], by) })
+                    || mutant == .retiresEarly
             else { continue }
             retire(place, time)
         }
-        if standings.indices.count(where: { standings[$0].isRetired }) >= nextSweep { sweep() }
+        if standings.count(where: { $0.isRetired }) >= retiredInUse + retiredMaximum { sweep() }
     }
 
     func covers(_ counters: [UInt64], _ dot: LocalDot) -> Bool {
@@ -185,7 +187,7 @@ extension ReplicatedStore {
             if case .retired(let time) = standing { forget(place, time) }
         }
         // Scanning everything is worth it for several at once only.
-        nextSweep = standings.count(where: { $0.isRetired }) + Limits.retiredReplicasKept
+        retiredInUse = standings.count { $0.isRetired }
     }
 
     /// Nobody has anything of the replica.

@@ -43,8 +43,10 @@ package struct ReplicatedStore: Sendable {
     var forgotten: [UInt64: UInt32] = [:]
     /// Replicas that won't come back in any epoch; as long as one of their names is known.
     var removed: Set<UInt64> = []
-    /// So many retired replicas are worth looking for their dots.
-    var nextSweep = Limits.retiredReplicasKept
+    /// So many retired replicas more than had dots left are worth looking for their dots.
+    var retiredMaximum = Limits.retiredReplicasKept
+    /// Retired replicas that had dots left.
+    var retiredInUse = 0
     /// The time of one's own first change; zero: there is none.
     package internal(set) var birth = HybridTime(raw: 0)
     package internal(set) var statistics = Statistics()
@@ -68,6 +70,12 @@ package struct ReplicatedStore: Sendable {
         case advancesEarly
         /// Duplicates are joined again.
         case joinsTwice
+        /// A replica that left is sealed without asking who knows more of it.
+        case sealsAlone
+        /// A sealed replica is retired though others haven't seen the seal.
+        case retiresEarly
+        /// Changes of a replica that was forgotten are new ones.
+        case recallsForgotten
     }
 
     package struct Statistics: Sendable {

@@ -21,7 +21,11 @@ private struct GossipScenario {
     /// disk from before somebody was forgotten for good is refused.
     let canLeave: Bool
 
-    init(seed: UInt64) throws {
+    /// Of every replica.
+    let mutant: ReplicatedStore.Mutant
+
+    init(seed: UInt64, _ mutant: ReplicatedStore.Mutant = .none) throws {
+        self.mutant = mutant
         network = ModelNetwork(4, seed: seed)
         network.keepsKeyspaces = true
         numbers = SeededNumbers(state: seed)
@@ -51,6 +55,11 @@ private struct GossipScenario {
 
     private mutating func step() throws {
         let index = numbers.below(4)
+        for each in 0..<4 {
+            network.replicas[each].store.mutant = mutant
+            // So that names are forgotten often.
+            network.replicas[each].store.retiredMaximum = 1
+        }
         switch numbers.below(40) {
         case 0...11: write(index)
         case 12...17:
@@ -129,6 +138,22 @@ struct GossipScenarioTests {
             #expect(scenario.failures == [], "seed \(seed)")
             if !scenario.failures.isEmpty { return }
         }
+    }
+
+    @Test(
+        "and a defect on purpose is noticed",
+        arguments: [
+            ReplicatedStore.Mutant.ignoresDependencies, .removesUnseen, .advancesEarly, .sealsAlone,
+            .retiresEarly,
+            .recallsForgotten,
+        ])
+    func mutants(mutant: ReplicatedStore.Mutant) throws {
+        let isNoticed = try (1...200).contains { seed in
+            var scenario = try GossipScenario(seed: UInt64(seed), mutant)
+            _ = try scenario.run(steps: 400)
+            return !scenario.failures.isEmpty
+        }
+        #expect(isNoticed)
     }
 
     @Test("and the same way each time")
