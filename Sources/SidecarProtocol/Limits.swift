@@ -155,8 +155,8 @@ package enum Limits {
     /// Refused attempts that are counted together: kinds at once, and for how long.
     package static let stackRefusalsMaximum = 64
     package static let stackRefusalTime = MonotonicTime.Span.seconds(1)
-    /// Messages to the other end that wait for room in the socket.
-    package static let stackQueueMaximum = 1_024
+    /// Messages to the other end that wait for room in the socket: a reset of each flow, and more.
+    package static let stackQueueMaximum = 8_192
     package static let stackQueueBytesMaximum = 4 << 20
     /// Frames to the workload that wait for room in the TAP.
     package static let stackFramesMaximum = 1_024

@@ -68,6 +68,7 @@ extension Driver: StackClientDelegate {
         }
         channel.ends = (local: destination, remote: source)
         channel.resetsWorkload = { [weak stack] in stack?.reset(from: destination, to: source) }
+        channel.isResetWaiting = { [weak stack] in stack?.hasCommandsWaiting ?? false }
         adoption.adopt(flow, channel) {}
     }
 

@@ -36,6 +36,8 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
     var ends: (local: Endpoint, remote: Endpoint)?
     /// Resets the workload's connection where closing the socket doesn't: one of the userland stack's.
     var resetsWorkload: (() -> Void)?
+    /// Whether the stack can't have heard of that reset yet.
+    var isResetWaiting: (() -> Bool)?
     private unowned let owner: any FlowOwner
     private var context: ChannelHandlerContext?
 
@@ -239,12 +241,20 @@ final class FlowChannel: ChannelDuplexHandler, WorkloadFlow {
             // The stack hears of it by another road; the socket's end must come there second.
             self.resetsWorkload = nil
             resetsWorkload()
-            let bound = NIOLoopBound(context.channel, eventLoop: context.eventLoop)
-            context.eventLoop.scheduleTask(in: .milliseconds(10)) { bound.value.close(promise: nil) }
-            return
+            return closeAfterReset(context.channel)
         }
         let socket = context.channel as? any SocketOptionProvider
         _ = socket?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         context.close(promise: nil)
+    }
+
+    /// Thousands that are cut at once have more to say to the stack than its socket takes.
+    private func closeAfterReset(_ channel: any Channel) {
+        let bound = NIOLoopBound((self, channel), eventLoop: channel.eventLoop)
+        channel.eventLoop.scheduleTask(in: .milliseconds(10)) {
+            let (flow, channel) = bound.value
+            if flow.isResetWaiting?() == true { return flow.closeAfterReset(channel) }
+            channel.close(promise: nil)
+        }
     }
 }

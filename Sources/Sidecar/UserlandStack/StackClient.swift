@@ -78,6 +78,9 @@ package final class StackClient {
 
     deinit { precondition(watcher == nil, "a StackClient was let go without stop()") }
 
+    /// Whether something that was said isn't on its way to the process yet.
+    package var hasCommandsWaiting: Bool { running?.channel.isBlocked ?? false }
+
     /// Whether the process is there.
     package var isRunning: Bool { running != nil }
 

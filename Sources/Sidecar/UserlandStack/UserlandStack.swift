@@ -46,7 +46,8 @@ package final class UserlandStack {
     private var complaintAt = MonotonicTime(nanoseconds: 0)
 
     private static let framesAtOnce = 64
-    private static let commandsAtOnce = 256
+    /// All that may wait: an end of a socket must not overtake the reset that was said before it.
+    private static let commandsAtOnce = 2 * Limits.stackQueueMaximum
 
     /// - Parameter listener: where libslirp's connections to virtual addresses arrive; -1 on `veth`.
     package init?(
@@ -83,7 +84,8 @@ package final class UserlandStack {
             mesh_return_memory()
         }
         var readsFrames = false
-        var readsCommands = false
+        // Where there is more to tell than room for it, the sidecar's may be left out.
+        var readsCommands = count == ready.count
         for index in 0..<Int(max(0, count)) {
             let event = ready[index]
             switch event.descriptor {

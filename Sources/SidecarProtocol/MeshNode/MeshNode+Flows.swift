@@ -235,6 +235,8 @@ extension MeshNode {
             }
         }
         for (id, rule) in rules { flows[id]?.rule = rule }
+        // A record, a frame to the peer and the cut itself: where thousands lose, growing costs as much again.
+        effects.reserveCapacity(effects.count + 3 * losers.count)
         for (id, reason) in losers.sorted(by: { $0.0 < $1.0 }) { cut(id, reason, tellPeer: true) }
         decideReplicas()
     }

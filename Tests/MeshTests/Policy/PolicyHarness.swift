@@ -62,6 +62,49 @@ extension Peer {
             threading.Thread(target=serve, args=(server.accept()[0],)).start()
         """
 
+    /// Echoes on any number of connections, and says each time that another hundred were reset.
+    static let countsResets = """
+        import selectors, socket
+        server = socket.create_server(("0.0.0.0", 7000), backlog=2000)
+        ready, resets = selectors.DefaultSelector(), 0
+        ready.register(server, selectors.EVENT_READ)
+        while True:
+            for key, _ in ready.select():
+                if key.fileobj is server:
+                    ready.register(server.accept()[0], selectors.EVENT_READ)
+                    continue
+                try:
+                    data = key.fileobj.recv(65536)
+                    if data:
+                        key.fileobj.sendall(data)
+                        continue
+                except ConnectionError:
+                    resets += 1
+                    if resets % 100 == 0: print("reset", resets, flush=True)
+                ready.unregister(key.fileobj)
+                key.fileobj.close()
+        """
+
+    /// Holds a thousand connections, and says how many of them ended by a reset once all have ended.
+    static let holdsMany = """
+        import socket, sys
+        peers = []
+        for _ in range(1000):
+            peer = socket.create_connection((sys.argv[1], 7000), 30)
+            peer.settimeout(60)
+            peer.sendall(b"x")
+            assert peer.recv(1) == b"x"
+            peers.append(peer)
+        print("open", len(peers), flush=True)
+        resets = 0
+        for peer in peers:
+            try:
+                peer.recv(1)
+            except ConnectionResetError:
+                resets += 1
+        print("reset", resets, "of", len(peers), flush=True)
+        """
+
     /// Says `open`, is then idle, and says how its connection ended.
     static let idles = """
         import socket, sys

@@ -82,6 +82,25 @@ struct PolicyTests {
         }
     }
 
+    @Test("a policy that cuts a thousand flows resets each of them", arguments: Setting.pairs)
+    func cutsMany(_ setting: Setting) async throws {
+        try await Mesh.with(setting) { mesh in
+            let server = try mesh.launch(
+                "server", serves: ["7000"], accepts: ["*"],
+                command: mesh.python("server", Peer.countsResets))
+            try await server.listens(on: 7000)
+            try await mesh.makePolicyKey()
+            let many = try mesh.launch(
+                "many", calls: ["server"], command: mesh.python("many", Peer.holdsMany, "server.mesh"))
+            let friend = try await talker(mesh, "friend")
+            try await many.says("open 1000")
+            try await mesh.apply("unmatched: configs\nrules: [{deny: {from: default/many}}]\n")
+            try await many.says("reset 1000 of 1000")
+            try await server.says("reset 1000")
+            try await friend.goesOn()
+        }
+    }
+
     @Test("with unmatched: deny a flow needs a rule besides both configurations", arguments: Setting.one)
     func defaultDeny(_ setting: Setting) async throws {
         try await Mesh.with(setting) { mesh in
