@@ -21,7 +21,8 @@ extension ReplicatedStore {
                 digest.lastSeal < horizon && digest.version.entries.contains { isUnknown($0.replica) }
             guard !removed.contains(replica.hash), !isBehind else { throw .sealed(replica) }
         } else {
-            let isNew = digest.version.entries.allSatisfy { $0.replica == replica } && digest.birth > horizon
+            let isAlone = digest.version.entries.allSatisfy { $0.replica.hash == replica.hash }
+            let isNew = isAlone && digest.birth > horizon
             let knows = digest.version.entries.isEmpty || digest.lastSeal >= horizon || isNew
             guard knows else { throw .sealed(replica) }
         }
@@ -155,7 +156,8 @@ extension ReplicatedStore {
         lastSeal = max(lastSeal, head.lastSeal)
         horizon = max(horizon, head.horizon)
         removed.formUnion(head.removed)
-        for (place, name) in replicas.names.enumerated() where place != 0 && standings[place].hasContext {
+        for (place, name) in replicas.names.enumerated() where !places.contains(place) && place != 0 {
+            guard standings[place].hasContext else { continue }
             // What they have forgotten everybody had seen, whatever a crash has taken here.
             let isOld = head.forgotten.contains { $0.hash == name.hash && name.epoch <= $0.epoch }
             if isOld { retire(place, HybridTime(raw: 0)) }

@@ -41,7 +41,7 @@ extension ReplicatedStore {
 
     private mutating func finish(_ draft: Draft) -> Delta? {
         guard !draft.operations.isEmpty else { return nil }
-        if draft.from == 1 { birth = draft.time }
+        if birth.raw == 0 { birth = draft.time }
         let dependencies = takeNews()
         let delta = Delta(
             origin: replica, from: draft.from, time: draft.time, dependencies: dependencies,

@@ -136,6 +136,7 @@ extension ReplicatedStore {
             seen[origin] = max(seen[origin], counter)
         }
         raiseContext(of: origin, origin, to: delta.to)
+        if delta.origin.hash == replica.hash, birth.raw == 0 || delta.time < birth { birth = delta.time }
         if origin != 0, !news.contains(origin) { news.append(origin) }
         log.append(DeltaLog.Record(from: delta.from, to: delta.to, bytes: bytes), of: origin)
         joined.append(bytes)

@@ -31,6 +31,7 @@ extension ReplicatedStore {
         isRestoring = true
         _ = try take(state, head, nil)
         contexts[0] = seen
+        birth = head.birth
     }
 
     /// The durable log's end has been reached.

@@ -184,7 +184,7 @@ extension ReplicatedStore {
         var isUsed = [Bool](repeating: false, count: seen.count)
         for entry in entries.values { entry.forEachDot { isUsed[$0.replica] = true } }
         for (place, standing) in standings.enumerated() where !isUsed[place] {
-            if case .retired(let time) = standing { forget(place, time) }
+            if case .retired(let time) = standing, !hasEarlier(place) { forget(place, time) }
         }
         // Scanning everything is worth it for several at once only.
         retiredInUse = standings.count { $0.isRetired }
@@ -194,6 +194,14 @@ extension ReplicatedStore {
     private func isUnheard(_ place: Int) -> Bool {
         standings.indices.dropFirst().allSatisfy { other in
             !isLive(other) || closings[other].map { ($0[place] ?? 0) == 0 } ?? false
+        }
+    }
+
+    /// Of an epoch before it not everybody has seen all: it would count as forgotten with this one.
+    private func hasEarlier(_ place: Int) -> Bool {
+        let name = replicas.names[place]
+        return standings.indices.contains {
+            standings[$0].hasContext && replicas.names[$0].isSucceeded(by: name)
         }
     }
 

@@ -47,7 +47,7 @@ package struct ReplicatedStore: Sendable {
     var retiredMaximum = Limits.retiredReplicasKept
     /// Retired replicas that had dots left.
     var retiredInUse = 0
-    /// The time of one's own first change; zero: there is none.
+    /// The time of one's own first change, in any epoch; zero: there is none.
     package internal(set) var birth = HybridTime(raw: 0)
     package internal(set) var statistics = Statistics()
     /// What the keyspace has to apply after a commit, since it can't know better: a sum of fractions that

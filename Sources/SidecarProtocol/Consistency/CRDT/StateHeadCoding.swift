@@ -2,7 +2,9 @@
 
 extension ReplicatedStore {
     func encodeHead(into out: inout CompactWriter, keyCount: Int) {
-        for number in [UInt64(keyCount), clock.latest.raw, lastSeal.raw, horizon.raw] { out.unsigned(number) }
+        let times = [clock.latest, birth, lastSeal, horizon]
+        out.unsigned(UInt64(keyCount))
+        for time in times { out.unsigned(time.raw) }
         out.unsigned(UInt64(forgotten.count))
         for hash in forgotten.keys.sorted() {
             ReplicaID(hash: hash, epoch: forgotten[hash] ?? 0).encode(into: &out)
@@ -73,6 +75,7 @@ extension StateImport.Head {
         guard keys <= 1 << 40 else { throw .tooLarge(what: "keys", count: keys) }
         keyCount = Int(keys)
         time = HybridTime(raw: try reader.unsigned())
+        birth = HybridTime(raw: try reader.unsigned())
         lastSeal = HybridTime(raw: try reader.unsigned())
         horizon = HybridTime(raw: try reader.unsigned())
         (forgotten, removed) = ([], [])

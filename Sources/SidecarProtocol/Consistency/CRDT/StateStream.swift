@@ -62,6 +62,7 @@ package struct StateImport: Sendable {
         /// Of those that aren't retired.
         var contexts: [[UInt64]]
         var time: HybridTime
+        var birth: HybridTime
         var lastSeal: HybridTime
         var horizon: HybridTime
         var forgotten: [ReplicaID]

@@ -17,6 +17,8 @@ private struct GossipScenario {
     var writes = 0
     var newcomers: UInt64 = 0
     var failures: [String] = []
+    /// The furthest that a clock was ahead.
+    var latestOffset: Int64 = 0
     /// Replicas leave, and those that crash had everything on their disks; or none leaves, and disks may be old: a
     /// disk from before somebody was forgotten for good is refused.
     let canLeave: Bool
@@ -44,6 +46,9 @@ private struct GossipScenario {
         network.parts = [0, 0, 0, 0]
         network.lost = 0
         network.deaf = []
+        // Clocks that were wrong are put right; none goes back behind what the others have believed.
+        let latest = network.replicas.map { $0.now + latestOffset }.max() ?? 0
+        for index in 0..<4 { network.replicas[index].wallOffset = latest - network.replicas[index].now }
         for _ in 0..<60 where !isSettled { network.tick() }
         check()
         return network.replicas[0].store.stateHash()
@@ -70,11 +75,21 @@ private struct GossipScenario {
         case 33: network.parts = (0..<4).map { _ in numbers.below(2) }
         case 34: network.deaf = [numbers.below(16), numbers.below(16)]
         case 35: network.lost = numbers.below(4) * 10
-        case 36: network.replicas[index].now += Int64(numbers.below(20_000))
+        case 36: setClock(index)
         case 37: disks[index] = try network.snapshot(index)
         case 38: try crash(index)
         default: if canLeave, numbers.below(3) == 0 { try leave(index) }
         }
+    }
+
+    /// Runs on, or jumps: within the bound of what the others follow, or an hour ahead. Where replicas leave it
+    /// only runs on: a newcomer whose clock is behind the others' may be taken for one of long ago.
+    private mutating func setClock(_ index: Int) {
+        network.replicas[index].now += Int64(numbers.below(20_000))
+        if canLeave { return }
+        let offset = numbers.below(12) == 0 ? 3_600_000 : Int64(numbers.below(200_000)) - 100_000
+        network.replicas[index].wallOffset = offset
+        latestOffset = max(latestOffset, offset)
     }
 
     private mutating func write(_ index: Int) {
@@ -110,7 +125,9 @@ private struct GossipScenario {
     }
 
     private mutating func check() {
-        if !network.isConverged { failures.append("not converged") }
+        if !network.isConverged {
+            failures.append("not converged; refused last: \(network.refusals.suffix(3))")
+        }
         for (index, replica) in network.replicas.enumerated() {
             let members = replica.store.entries[GossipScenario.all]?.contents.members
             let lost = expected.filter { members?[$0] == nil }

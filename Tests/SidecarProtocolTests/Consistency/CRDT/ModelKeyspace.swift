@@ -183,6 +183,13 @@ struct ModelReplica {
     var store: ReplicatedStore
     var keyspace = ModelKeyspace()
     var now: Int64 = 1_000_000
+    /// How far its wall clock is wrong.
+    var wallOffset: Int64 = 0
+
+    var time: Now {
+        let now = ModelReplica.time(now)
+        return Now(monotonic: now.monotonic, wall: WallTime(milliseconds: self.now + wallOffset))
+    }
 
     init(_ number: UInt64, epoch: UInt32 = 1) {
         store = ReplicatedStore(replica: ReplicaID(hash: number, epoch: epoch))
@@ -200,7 +207,7 @@ struct ModelReplica {
 
     mutating func run(_ mutations: [Mutation]) -> Delta? {
         keyspace.apply(mutations)
-        let delta = store.commit(mutations, at: ModelReplica.time(now))
+        let delta = store.commit(mutations, at: time)
         keyspace.apply(store.corrections)
         store.corrections = []
         return delta

@@ -79,6 +79,7 @@ struct StateFigureTests {
         for round in 0..<rounds {
             try churn.round(round, operations: operations / rounds)
             guard round % 20 == 19 else { continue }
+            if round % 200 == 199 { print("\(round + 1) joins and leaves, \(churn.operations) operations") }
             for _ in 0..<4 { churn.network.tick() }
             #expect(churn.network.isConverged)
             for index in 0..<4 {

@@ -41,8 +41,7 @@ struct ModelNetwork {
     mutating func handle(_ index: Int, _ input: StateGossip.Input) {
         var effects: [StateGossip.Effect] = []
         gossips[index].handle(
-            input, store: &replicas[index].store, at: ModelReplica.time(replicas[index].now),
-            effects: &effects)
+            input, store: &replicas[index].store, at: replicas[index].time, effects: &effects)
         for effect in effects {
             switch effect {
             case .send(let id, let bytes):
@@ -62,9 +61,9 @@ struct ModelNetwork {
     /// Another process in the place of a replica. What was on its way to it or from it is lost.
     mutating func replace(_ index: Int, _ replica: ModelReplica) {
         messages.removeAll { $0.from == index || $0.to == index }
-        let now = replicas[index].now
+        let (now, wallOffset) = (replicas[index].now, replicas[index].wallOffset)
         replicas[index] = replica
-        replicas[index].now = now
+        (replicas[index].now, replicas[index].wallOffset) = (now, wallOffset)
         gossips[index] = StateGossip()
         for other in replicas.indices where other != index {
             handle(other, .peerDown(ModelNetwork.id(index)))
@@ -100,7 +99,7 @@ struct ModelNetwork {
         if keepsKeyspaces {
             delta = replicas[index].run(mutations)
         } else {
-            delta = replicas[index].store.commit(mutations, at: ModelReplica.time(replicas[index].now))
+            delta = replicas[index].store.commit(mutations, at: replicas[index].time)
         }
         if delta != nil { handle(index, .committed) }
     }
