@@ -207,6 +207,9 @@ extension World {
             sidecars[index].stateMessages.append((replica, message))
         case .log(let level, let text):
             if level == .warning || level == .error { sidecars[index].warnings.append(text) }
+        case .readPolicy(let bytes, let head):
+            let result = Result { () throws(PolicyError) in try ReadPolicy(canonical: bytes) }
+            after(delay()) { $0.hand(.policyRead(result, as: head), to: index) }
         case .persistPolicy, .tellNode, .persistAddresses, .stopped, .allowEgress, .revokeEgress: break
         }
     }

@@ -33,12 +33,30 @@ extension Driver {
         }
     }
 
+    /// On a thread of its own: 100,000 rules take seconds, in which flows go on.
+    func read(policy bytes: [UInt8], as head: PolicyHead) {
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let loop = loop
+        let read: @Sendable () -> Result<ReadPolicy, PolicyError> = {
+            Result { () throws(PolicyError) in try ReadPolicy(canonical: bytes) }
+        }
+        do {
+            try startThread(named: "mesh-policy") {
+                let result = read()
+                loop.execute { bound.value.feed(.policyRead(result, as: head)) }
+            }
+        } catch {
+            logger.warning("a policy is read on the event loop: \(error)")
+            feed(.policyRead(read(), as: head))
+        }
+    }
+
     // MARK: Measuring
 
     /// Whether the input may bring another policy.
     func mayChangePolicy(_ input: MeshInput) -> Bool {
         switch input {
-        case .policy, .nodePolicy, .credential, .frame(_, .policy): true
+        case .policy, .policyRead, .nodePolicy, .credential, .frame(_, .policy): true
         default: false
         }
     }

@@ -110,6 +110,7 @@ final class CanarySidecar: PeerLinkDelegate {
         case .cut(let flow, _): cut(flow)
         case .withdraw, .subscribe, .unsubscribe, .renewCredential, .persistAddresses, .answer, .listen,
             .unlisten, .allowEgress, .revokeEgress, .probe, .record, .log, .stopped, .persistPolicy,
+            .readPolicy,
             .tellNode,
             .replicaUp, .replicaDown, .replicated:
             break

@@ -17,6 +17,7 @@ extension Driver {
         case .unsubscribe(let topic): topics.unsubscribe(topic)
         case .renewCredential: requestCredential()
         case .persistAddresses(let bytes): persist(bytes)
+        case .readPolicy(let bytes, let head): read(policy: bytes, as: head)
         case .persistPolicy(let bytes): keep(policy: bytes)
         case .tellNode(let message): topics.tell(message)
         case .answer(let query, let answer): reply(query, answer)

@@ -1,4 +1,4 @@
-// Threads and their lock. The sidecar has an event loop and at most two threads of this kind.
+// Threads and their lock. The sidecar has an event loop, and a few threads of this kind beside it.
 
 import CLinuxShims
 import Glibc

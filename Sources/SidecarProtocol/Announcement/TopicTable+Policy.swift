@@ -83,6 +83,8 @@ extension TopicTable {
             case .send(.client(let client), let message): effects.append(.send(client, .policy(message)))
             case .send(.neighbour(let neighbour), let message):
                 effects.append(.tell(neighbour, .policy(message)))
+            // A node reads at once: no bytes of flows wait for it.
+            case .toBeRead: break
             case .adopted(let signed):
                 effects.append(.log(.notice, "policy \(signed.head) has come"))
                 keep(signed, effects: &effects)

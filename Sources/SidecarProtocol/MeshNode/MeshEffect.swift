@@ -45,6 +45,8 @@ package enum MeshEffect {
     /// Ask the issuer for a new certificate.
     case renewCredential
     case persistAddresses([UInt8])
+    /// Make a `ReadPolicy` of this, beside whatever else there is to do, and hand in `policyRead`.
+    case readPolicy([UInt8], as: PolicyHead)
     /// Keep this signed policy, for `MeshInput.policy` of the next start. A second one of the same epoch
     /// is kept beside the first.
     case persistPolicy([UInt8])

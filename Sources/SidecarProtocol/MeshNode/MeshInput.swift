@@ -91,6 +91,8 @@ package enum MeshInput: Sendable {
     case policy([UInt8])
     /// A signed beacon.
     case beacon([UInt8])
+    /// What `readPolicy` asked for.
+    case policyRead(Result<ReadPolicy, PolicyError>, as: PolicyHead)
     /// The node says something about policies; inside a session the same comes as a frame.
     case nodePolicy(PolicyMessage)
     /// The sidecar listens for peers here; announced from now on.

@@ -7,6 +7,9 @@
 //   epoch rises, every live permit is decided anew, sessions with revoked certificates are closed, and then
 //   the new head goes to every peer and the node, who ask for the policy if they lack it.
 //
+//   One of many rules takes long to read and to index. The shell does that on a thread of its own
+//   (`readPolicy`, `policyRead`); until it is done, the one before it is in force, and is what is stated.
+//
 //   While a policy is on its way between two sidecars their heads differ. What both allowed under the
 //   older one goes on, each end by the newest that it has, until the lease ends that the last equal heads
 //   gave; a new flow waits until they are equal, if they never were in that session.
@@ -48,6 +51,20 @@ extension MeshNode {
         follow(exchange?.handle(message, from: peer, bundle: bundle, at: now) ?? [])
     }
 
+    /// A large policy was read, beside the event loop.
+    mutating func policyRead(_ result: Result<ReadPolicy, PolicyError>, as head: PolicyHead) {
+        guard let bundle = credential?.bundle else { return }
+        readPolicy = try? result.get()
+        follow(exchange?.read(result.map(\.signed), as: head, bundle: bundle, at: now.monotonic) ?? [])
+        readPolicy = nil
+    }
+
+    /// Without the work, where it was done aside.
+    private func compiled(_ policy: SignedPolicy) -> CompiledPolicy {
+        if let readPolicy, readPolicy.signed.head == policy.head { return readPolicy.compiled }
+        return CompiledPolicy(policy)
+    }
+
     /// `peer` states a head.
     mutating func policyOffered(_ head: PolicyHead, by peer: PolicyPeer) {
         follow(exchange?.heard(head, from: peer, at: now.monotonic) ?? [])
@@ -63,7 +80,7 @@ extension MeshNode {
 
     /// Takes over what the certificate says of the newest policy.
     mutating func adoptFloor(of credential: Credential, isFirst: Bool) {
-        if isFirst { exchange = PolicyExchange(domain: credential.bundle.id) }
+        if isFirst { exchange = PolicyExchange(domain: credential.bundle.id, readsAside: true) }
         exchange?.trustChanged()
         let head = credential.policyHead
         let known = authorizer.standing?.head
@@ -71,6 +88,7 @@ extension MeshNode {
             adoptStanding(credential, floor: known)
         } else if !isFirst, let known, exchange?.store.wants(head) == true {
             adoptStanding(credential, floor: known)
+            isPolicyFloorProlonged = false
             timers.set(.policyFloor, at: now.monotonic + Limits.policyArrivalSpan)
         } else {
             adoptStanding(credential, floor: head)
@@ -85,6 +103,10 @@ extension MeshNode {
     /// The time is over in which the policy should have come that a renewed certificate names.
     mutating func policyFloorDue() {
         guard let credential else { return }
+        if exchange?.isReading == true, !isPolicyFloorProlonged {
+            isPolicyFloorProlonged = true
+            return timers.set(.policyFloor, at: now.monotonic + Limits.policyReadingSpan)
+        }
         adoptStanding(credential, floor: credential.policyHead)
         if authorizer.isBehind {
             log(
@@ -111,6 +133,7 @@ extension MeshNode {
             case .send(.node, let message):
                 if isNodeConnected { effects.append(.tellNode(message)) }
             case .send(.link(let id), let message): send(message, on: id)
+            case .toBeRead(let bytes, let head): effects.append(.readPolicy(bytes, as: head))
             case .adopted(let policy): adopt(policy)
             case .conflict(let policy): adopt(rival: policy)
             case .beacon(let bytes, let sender): prolong(by: bytes, from: sender)
@@ -148,7 +171,7 @@ extension MeshNode {
         if asksAnew, let floor = authorizer.standing?.head, policy.head.epoch > floor.epoch {
             exchange?.beginFreshness(at: now.monotonic)
         }
-        var inForce = PolicyInForce(CompiledPolicy(policy), at: now)
+        var inForce = PolicyInForce(compiled(policy), at: now)
         inForce.freshUntil = exchange?.freshness.until
         authorizer.adopt(inForce)
         let document = policy.document
@@ -162,7 +185,7 @@ extension MeshNode {
 
     private mutating func adopt(rival policy: SignedPolicy) {
         guard var inForce = authorizer.policy else { return }
-        inForce.add(rival: CompiledPolicy(policy))
+        inForce.add(rival: compiled(policy))
         authorizer.adopt(inForce)
         log(
             .error,
@@ -262,4 +285,6 @@ extension MeshNode {
 extension Limits {
     /// What a renewed certificate's newer policy may take to arrive before everything is closed.
     package static let policyArrivalSpan = MonotonicTime.Span.seconds(2)
+    /// What it may take longer, once, where it has come and is being read.
+    package static let policyReadingSpan = MonotonicTime.Span.seconds(5)
 }

@@ -59,6 +59,10 @@ package struct MeshNode {
     var isStopping = false
     /// Nil before the first certificate.
     var exchange: PolicyExchange<PolicyPeer>?
+    /// The policy that the certificate names was being read when it was due.
+    var isPolicyFloorProlonged = false
+    /// The one that `policyRead` brings, while it is handled.
+    var readPolicy: ReadPolicy?
     /// A policy that came before the first certificate.
     var earlyPolicy: [UInt8]?
     /// The shell can't keep records as they come.
@@ -130,6 +134,7 @@ package struct MeshNode {
         case .credential(let credential): adopt(credential)
         case .renewalFailed(let problem): renewalFailed(problem)
         case .policy(let bytes): policyCame(bytes)
+        case .policyRead(let result, let head): policyRead(result, as: head)
         case .beacon(let bytes): beaconCame(bytes)
         case .nodePolicy(let message): policyMessage(message, from: .node)
         case .listening(let endpoints): announce(at: endpoints)

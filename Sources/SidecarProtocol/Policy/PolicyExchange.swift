@@ -8,12 +8,17 @@
 //   doesn't verify loses its turn to the next; a policy that was refused for what it says isn't asked for
 //   again.
 //
+//   Where reading a large policy must not hold others up (`readsAside`), what has come is handed out as
+//   bytes, and `read` takes it back; the transfer lasts until then.
+//
 //   The same type serves a sidecar (whose peers are its sessions and its node) and a node (whose peers are
 //   its clients and other nodes).
 
 package struct PolicyExchange<Peer: Hashable & Sendable>: Sendable {
     package enum Event: Sendable {
         case send(Peer, PolicyMessage)
+        /// Read this aside, and hand it to `read`.
+        case toBeRead([UInt8], as: PolicyHead)
         /// In force from now on: persist it, and state it to everyone.
         case adopted(SignedPolicy)
         /// A second policy of one epoch stands beside the first.
@@ -31,16 +36,22 @@ package struct PolicyExchange<Peer: Hashable & Sendable>: Sendable {
         var partsLeft = Limits.policyPartsOfRequest
         var answerDue: MonotonicTime
         var end: MonotonicTime
+        /// All of it has come, and it is read aside.
+        var isBeingRead = false
     }
 
     package private(set) var store: PolicyStore
     package private(set) var freshness = Freshness()
+    private let readsAside: Bool
     private var transfer: Transfer?
     /// Heads that are wanted, and who has them, in the order in which they were stated.
     private var offers: [(peer: Peer, head: PolicyHead)] = []
     private var refused: [PolicyHead] = []
 
-    package init(domain: TrustDomainID) { store = PolicyStore(domain: domain) }
+    package init(domain: TrustDomainID, readsAside: Bool = false) {
+        store = PolicyStore(domain: domain)
+        self.readsAside = readsAside
+    }
 
     /// What somebody is told who has just come.
     package var greeting: [PolicyMessage] {
@@ -51,7 +62,11 @@ package struct PolicyExchange<Peer: Hashable & Sendable>: Sendable {
 
     package var isFetching: Bool { transfer != nil }
 
-    package var nextDeadline: MonotonicTime? { transfer.map { min($0.answerDue, $0.end) } }
+    package var isReading: Bool { transfer?.isBeingRead == true }
+
+    package var nextDeadline: MonotonicTime? {
+        transfer.flatMap { $0.isBeingRead ? nil : min($0.answerDue, $0.end) }
+    }
 }
 
 // MARK: - What comes in
@@ -76,7 +91,7 @@ extension PolicyExchange {
         _ head: PolicyHead, from peer: Peer, at now: MonotonicTime
     ) -> [Event] {
         offers.removeAll { $0.peer == peer && $0.head != head && !store.heads.contains($0.head) }
-        if let transfer, transfer.peer == peer, transfer.head != head, head.epoch > transfer.head.epoch {
+        if let transfer, transfer.peer == peer, !transfer.isBeingRead, head.epoch > transfer.head.epoch {
             self.transfer = nil
         }
         guard store.wants(head), !refused.contains(head) else { return fetchNext(at: now) }
@@ -106,16 +121,25 @@ extension PolicyExchange {
     /// The peer is gone.
     package mutating func left(_ peer: Peer, at now: MonotonicTime) -> [Event] {
         offers.removeAll { $0.peer == peer }
-        guard transfer?.peer == peer else { return [] }
-        transfer = nil
+        guard let transfer, transfer.peer == peer, !transfer.isBeingRead else { return [] }
+        self.transfer = nil
         return fetchNext(at: now)
+    }
+
+    /// What `toBeRead` handed out was read, or can't be.
+    package mutating func read(
+        _ result: Result<SignedPolicy, PolicyError>, as head: PolicyHead, bundle: TrustBundle,
+        at now: MonotonicTime
+    ) -> [Event] {
+        guard let transfer, transfer.isBeingRead, transfer.head == head else { return [] }
+        return end(transfer, with: result, at: now, bundle: bundle)
     }
 
     /// Other roots are believed: what was refused may be right now.
     package mutating func trustChanged() { refused = [] }
 
     package mutating func deadline(at now: MonotonicTime) -> [Event] {
-        guard let transfer, min(transfer.answerDue, transfer.end) <= now else { return [] }
+        guard let transfer, let due = nextDeadline, due <= now else { return [] }
         self.transfer = nil
         // It may state its head again, and is then asked again, after the others.
         offers.removeAll { $0.peer == transfer.peer }
@@ -141,7 +165,7 @@ extension PolicyExchange {
     private mutating func take(
         _ part: PolicyPart, from peer: Peer, bundle: TrustBundle, at now: Now
     ) -> [Event] {
-        guard let running = transfer, running.peer == peer, running.head == part.head,
+        guard let running = transfer, !running.isBeingRead, running.peer == peer, running.head == part.head,
             Int(part.offset) == running.bytes.count, running.total == nil || running.total == part.total
         else { return [] }
         transfer?.total = part.total
@@ -157,10 +181,23 @@ extension PolicyExchange {
 
     private mutating func complete(at now: MonotonicTime, bundle: TrustBundle) -> [Event] {
         guard let done = transfer else { return [] }
+        guard !readsAside || done.bytes.count <= Limits.policyReadAtOnceBytesMaximum else {
+            transfer?.isBeingRead = true
+            transfer?.bytes = []
+            return [.toBeRead(done.bytes, as: done.head)]
+        }
+        let result = Result { () throws(PolicyError) in try SignedPolicy(canonical: done.bytes) }
+        return end(done, with: result, at: now, bundle: bundle)
+    }
+
+    private mutating func end(
+        _ done: Transfer, with result: Result<SignedPolicy, PolicyError>, at now: MonotonicTime,
+        bundle: TrustBundle
+    ) -> [Event] {
         transfer = nil
         var events: [Event]
         do throws(PolicyError) {
-            let policy = try SignedPolicy(canonical: done.bytes)
+            let policy = try result.get()
             guard policy.head == done.head else {
                 throw PolicyError.wrongHead(policy.head, expected: done.head)
             }

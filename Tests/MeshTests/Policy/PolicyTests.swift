@@ -101,6 +101,20 @@ struct PolicyTests {
         }
     }
 
+    @Test("a policy of many rules is read beside the flows, and cuts what it denies", arguments: Setting.one)
+    func manyRules(_ setting: Setting) async throws {
+        try await Mesh.with(setting) { mesh in
+            let server = try await server(mesh)
+            let (friend, other) = (try await talker(mesh, "friend"), try await talker(mesh, "other"))
+            let rules = (0..<1_500).map { "  - {name: r\($0), deny: {from: batch/w\($0)}}\n" }.joined()
+            try await mesh.apply(
+                "unmatched: configs\nrules:\n\(rules)  - {name: stop, deny: {from: default/other}}\n")
+            try await other.says("cut after")
+            try await friend.goesOn()
+            #expect(try await server.status()["policy_head"]["epoch"].number == 1)
+        }
+    }
+
     @Test("with unmatched: deny a flow needs a rule besides both configurations", arguments: Setting.one)
     func defaultDeny(_ setting: Setting) async throws {
         try await Mesh.with(setting) { mesh in

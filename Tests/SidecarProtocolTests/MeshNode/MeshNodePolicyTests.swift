@@ -76,6 +76,45 @@ import Testing
         }
     }
 
+    @Test("a policy of many rules is in force, and stated, once it was read aside")
+    func readAside() throws {
+        let script = try PermitScript("test", actions: [])
+        let policy = try script.fixture.large(epoch: 4)
+        var state = try #require(script.open())
+        var now = state.now(1)
+        func hand(_ input: MeshInput) -> [MeshEffect] {
+            var effects: [MeshEffect] = []
+            state.ends[1].node.handle(input, at: now, effects: &effects)
+            return effects
+        }
+        _ = hand(.nodeConnected)
+        _ = hand(.nodePolicy(.head(policy.head)))
+        var read: [UInt8] = []
+        var offset = 0
+        while offset < policy.encoded.count {
+            let end = min(offset + 16_384, policy.encoded.count)
+            let part = PolicyPart(
+                head: policy.head, offset: UInt32(offset), total: UInt32(policy.encoded.count),
+                bytes: Array(policy.encoded[offset..<end]))
+            for case .readPolicy(let bytes, policy.head) in hand(.nodePolicy(.part(part))) { read = bytes }
+            offset = end
+        }
+        #expect(read == policy.encoded)
+        #expect(state.ends[1].node.status.policy?.head != policy.head && state.isMoving)
+        // A certificate that names it meanwhile waits for it, longer than for one that hasn't come.
+        var credential = script.credential(of: 1, 1)
+        credential.policyHead = policy.head
+        _ = hand(.credential(credential))
+        now.monotonic = now.monotonic + Limits.policyArrivalSpan
+        _ = hand(.deadline)
+        #expect(state.ends[1].node.status.policy?.isBehind == false && state.isMoving)
+        let effects = hand(.policyRead(.success(try ReadPolicy(canonical: read)), as: policy.head))
+        #expect(state.ends[1].node.status.policy?.head == policy.head)
+        #expect(
+            effects.contains { if case .persistPolicy(policy.encoded) = $0 { true } else { false } })
+        #expect(effects.contains { if case .send(_, .head(policy.head)) = $0 { true } else { false } })
+    }
+
     @Test("one's own revocation ends what left the mesh, also behind ended grants, until it is taken back")
     func revokedEgress() throws {
         let script = try PermitScript("test", actions: [])

@@ -69,6 +69,46 @@ import Testing
         #expect(asker.heard(policy.head, from: 2, at: start.monotonic).isEmpty)
     }
 
+    @Test("a large policy is read aside: nothing else is fetched meanwhile, and its peer may go")
+    func readAside() throws {
+        let (policy, later) = (try fixture.large(), try fixture.sign(fixture.document(epoch: 9)))
+        var giver = exchange(holding: policy)
+        var asker = Exchange(domain: fixture.trust.bundle.id, readsAside: true)
+        let result = converse(&asker, &giver, asker.heard(policy.head, from: 1, at: start.monotonic))
+        guard case .toBeRead(let bytes, let head)? = result.events.first, result.events.count == 1 else {
+            Issue.record("\(result.events)")
+            return
+        }
+        #expect(bytes == policy.encoded && head == policy.head)
+        #expect(asker.isFetching && asker.nextDeadline == nil && asker.store.current == nil)
+        #expect(asker.heard(later.head, from: 2, at: start.monotonic).isEmpty)
+        #expect(asker.heard(later.head, from: 1, at: start.monotonic).isEmpty)
+        #expect(asker.left(1, at: start.monotonic).isEmpty && asker.deadline(at: at(1_000).monotonic).isEmpty)
+
+        let bundle = fixture.trust.bundle
+        let read = try ReadPolicy(canonical: bytes)
+        let other = later.head
+        #expect(asker.read(.success(read.signed), as: other, bundle: bundle, at: start.monotonic).isEmpty)
+        let events = asker.read(.success(read.signed), as: head, bundle: bundle, at: start.monotonic)
+        #expect(asker.store.current == policy)
+        // What was offered meanwhile is asked for now.
+        #expect(messages(events) == [.request(later.head, offset: 0)])
+        #expect(asker.read(.success(read.signed), as: head, bundle: bundle, at: start.monotonic).isEmpty)
+    }
+
+    @Test("one that can't be read is refused, and isn't asked for again")
+    func readAsideInVain() throws {
+        let policy = try fixture.large()
+        var giver = exchange(holding: policy)
+        var asker = Exchange(domain: fixture.trust.bundle.id, readsAside: true)
+        _ = converse(&asker, &giver, asker.heard(policy.head, from: 1, at: start.monotonic))
+        let events = asker.read(
+            .failure(.invalid(field: "mode")), as: policy.head, bundle: fixture.trust.bundle,
+            at: start.monotonic)
+        #expect(errors(events) == [.invalid(field: "mode")] && !asker.isFetching)
+        #expect(asker.heard(policy.head, from: 2, at: start.monotonic).isEmpty)
+    }
+
     @Test("a beacon comes behind the policy that names its key")
     func beaconFollows() throws {
         var document = fixture.document()
