@@ -41,7 +41,12 @@ extension PolicyDocument {
         } catch { throw PolicyError(error) }
         try self.init(fields: read.known)
         (version, unknown) = (read.version, read.unknown)
-        for bytes in try PolicyDocument.rules(read.known) {
+        let encodedRules = try PolicyDocument.rules(read.known)
+        // Before the work, not after it.
+        guard encodedRules.count <= Limits.policyRulesMaximum else {
+            throw .invalid(field: "number of rules")
+        }
+        for bytes in encodedRules {
             rules.append(try PolicyRule(canonical: bytes))
         }
         do { try readLists(read.known) } catch { throw PolicyError(error) }

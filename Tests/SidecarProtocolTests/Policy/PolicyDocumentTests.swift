@@ -48,6 +48,19 @@ import Testing
         #expect(throws: PolicyError.invalid(field: "epoch")) { try changed { $0[3] = .unsigned(0) } }
     }
 
+    @Test("100,000 rules are read; one more is refused by who signs and by who reads")
+    func ruleLimit() throws {
+        let most = Limits.policyRulesMaximum
+        var document = fixture.document()
+        document.rules = (0..<most).map { PolicyFixture.rule(.deny, "r\($0)", from: "n\($0)/w", ports: [80]) }
+        #expect(try fixture.sign(document).document.rules.count == most)
+        document.rules.append(PolicyFixture.rule(.deny, "one-more", from: "more/w"))
+        #expect(throws: PolicyError.invalid(field: "number of rules")) {
+            try document.signed(by: fixture.keys, certificate: fixture.certificate)
+        }
+        #expect(throws: PolicyError.invalid(field: "number of rules")) { try fixture.sign(document) }
+    }
+
     @Test("what isn't signed as the domain wants it is refused, each with its reason")
     func refusals() throws {
         let bundle = fixture.trust.bundle
