@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct BasicsTests {
     @Test("an accepted curl gets nginx's page, and both sidecars record one flow", arguments: Setting.all)
     func allowed(_ setting: Setting) async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct AdminTests {
     @Test("curl gets every answer of the admin socket, which is its owner's alone", arguments: Setting.onVeth)
     func endpoints(_ setting: Setting) async throws {

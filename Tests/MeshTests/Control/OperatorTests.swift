@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct OperatorTests {
     @Test("ping opens a session, measures it, and says which ports are permitted", arguments: Setting.pairs)
     func ping(_ setting: Setting) async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct RecordKeepingTests {
     @Test(
         "every series is signed to its end, over a sidecar that was killed and replaced",

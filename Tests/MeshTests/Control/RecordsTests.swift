@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct RecordsTests {
     /// A mesh in which a client fetched a page, a stranger was denied, and a long download was cut.
     private func eventful(

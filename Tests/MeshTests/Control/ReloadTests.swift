@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ReloadTests {
     @Test("an invalid file is refused with its line, and the old one stays", arguments: Setting.one)
     func invalid(_ setting: Setting) async throws {

@@ -4,7 +4,7 @@ import Testing
 /// The table of what a program sees on each datapath, in docs/DATAPATHS.md, is what these runs find.
 ///
 /// `MESH_WRITE_TABLES=1` writes the file anew instead of comparing it.
-@Suite(.timeLimit(.minutes(4)))
+@Suite(.timeLimit(.minutes(10)))
 struct DatapathTableTests {
     @Test("what differs between the datapaths is what the documentation says")
     func table() async throws {

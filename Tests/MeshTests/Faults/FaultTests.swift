@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct FaultTests {
     /// The caller's sidecar may have 1,024 descriptors, so some 770 flows; 10,000 connections come at once.
     @Test(

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct FloodTests {
     /// Each of several processes, from addresses of its own: first flights of the right form with wrong tags;
     /// connections that say nothing; a byte now and then; a recorded flight, again and again.

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct DatagramTests {
     /// Echoes each datagram, with its sender's address before it.
     static let echo = """

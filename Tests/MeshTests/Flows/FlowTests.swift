@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct FlowTests {
     @Test("a caller's half-close reaches the callee, whose answer still comes back", arguments: Setting.pairs)
     func callerHalfCloses(_ setting: Setting) async throws {

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct IPv6Tests {
     @Test("a name has an IPv6 address, which has the name", arguments: Setting.onVeth)
     func names(_ setting: Setting) async throws {

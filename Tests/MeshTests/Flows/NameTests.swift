@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct NameTests {
     @Test(
         "the caller's own virtual address is what the callee sees, and it has a name",

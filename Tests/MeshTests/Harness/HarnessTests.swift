@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct HarnessTests {
     @Test("what a living mesh has would be found if it were left over", arguments: Setting.onVeth)
     func leftoversAreFound(_ setting: Setting) async throws {

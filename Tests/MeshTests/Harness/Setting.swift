@@ -150,6 +150,12 @@ enum Skip {
     }
 
     /// Ends the test where a program isn't installed.
+    /// Skips where Python's own folder lacks a package.
+    static func unlessPython(_ package: String) throws {
+        guard access("/usr/lib/python3/dist-packages/\(package)", F_OK) != 0 else { return }
+        try now("python3-\(package) isn't installed (Scripts/dependencies test)")
+    }
+
     static func unlessInstalled(_ programs: String...) throws {
         for program in programs where Installed.path(of: program) == nil {
             try now("\(program) isn't installed (Scripts/dependencies test)")

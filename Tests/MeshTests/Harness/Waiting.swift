@@ -36,6 +36,7 @@ func eventually(
 }
 
 /// Lets so many meshes live at once: each is several processes, and the machine may have two cores.
+/// A suite's time limit holds the wait for a slot too, so that it is far above what any test takes.
 actor Slots {
     static let shared = Slots(max(2, min(6, ProcessInfo.processInfo.activeProcessorCount + 1)))
 

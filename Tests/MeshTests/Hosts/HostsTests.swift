@@ -113,7 +113,7 @@ private struct Row {
     }
 }
 
-@Suite("Several hosts", .timeLimit(.minutes(2)))
+@Suite("Several hosts", .timeLimit(.minutes(10)))
 struct HostsTests {
     private func web(_ host: Host, _ options: [String] = []) async throws -> Running {
         try host.mesh.write("from the other host\n", to: "www/index.html")

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct AttestationTests {
     private func digest(_ mesh: Mesh, of path: String) async throws -> String {
         let outcome = try await mesh.host("sha256sum", path)

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(10)))
 struct RenewalTests {
     /// With `make test-long`, 1,000 renewals and 10 rotations.
     private static let isLong = ProcessInfo.processInfo.environment["MESH_TEST_LONG"] != nil

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct HardeningTests {
     /// CAP_NET_BIND_SERVICE and CAP_NET_RAW, in the namespace of the workload's networks.
     private static let sidecarRights: UInt64 = 1 << 10 | 1 << 13

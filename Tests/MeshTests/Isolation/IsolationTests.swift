@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct IsolationTests {
     @Test("a program sees no process but its own, and its init", arguments: Setting.all)
     func processes(_ setting: Setting) async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct WayOutTests {
     /// Tries to connect to each `address port`, and says what came of it.
     static let tries = """

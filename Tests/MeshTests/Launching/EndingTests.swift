@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct EndingTests {
     @Test("every signal to the launcher is the program's, SIGHUP too", arguments: Setting.onVeth)
     func signals(_ setting: Setting) async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct SurvivalTests {
     @Test("a killed sidecar is replaced under its program, and new flows work", arguments: Setting.all)
     func sidecarKilled(_ setting: Setting) async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct TerminalTests {
     @Test("bash behind a sidecar keeps job control", arguments: Setting.all)
     func inside(_ setting: Setting) async throws {

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(3)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct UserTests {
     @Test("root is root inside, over the whole range of ids", arguments: Datapath.allCases)
     func root(_ datapath: Datapath) async throws {

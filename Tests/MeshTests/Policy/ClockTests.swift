@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite("A clock that is set back", .timeLimit(.minutes(3)))
+@Suite("A clock that is set back", .timeLimit(.minutes(10)))
 struct ClockTests {
     /// The caller's words behind a clock that the file `clock` sets. A Swift program looks for its arguments
     /// below its environment, which libfaketime moves unless `faketime` has prepared it; and its correction

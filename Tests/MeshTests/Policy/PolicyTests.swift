@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 import Testing
 
-@Suite("The signed policy and real programs", .timeLimit(.minutes(3)))
+@Suite("The signed policy and real programs", .timeLimit(.minutes(10)))
 struct PolicyTests {
     /// A server of both protocols that takes calls of everybody, in a mesh that has a policy key.
     private func server(_ mesh: Mesh) async throws -> Running {

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct DatabaseTests {
     @Test("redis-cli and redis-benchmark work against redis-server", arguments: Setting.otherPairs)
     func redis(_ setting: Setting) async throws {

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct ToolTests {
     @Test("mosquitto hands a message from publisher to subscriber", arguments: Setting.otherPairs)
     func mosquitto(_ setting: Setting) async throws {

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct WebTests {
     @Test("wget downloads a file from nginx, byte for byte", arguments: Setting.pairs)
     func wget(_ setting: Setting) async throws {
