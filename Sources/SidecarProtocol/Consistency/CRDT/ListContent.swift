@@ -214,7 +214,7 @@ struct IndexedCounts: Sendable {
     init(_ counts: [Int]) {
         tree = counts
         for index in tree.indices {
-            let parent = index | index + 1
+            let parent = index | (index + 1)
             if parent < tree.count { tree[parent] += tree[index] }
         }
     }
