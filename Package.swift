@@ -49,7 +49,7 @@ let package = Package(
         .target(
             name: "Sidecar",
             dependencies: [
-                "SidecarProtocol", "Transport", "CSlirp", "CLinuxShims",
+                "SidecarProtocol", "StateFiles", "Transport", "CSlirp", "CLinuxShims",
                 .product(name: "Logging", package: "swift-log"),
             ] + nio, swiftSettings: house),
         .target(
@@ -58,13 +58,15 @@ let package = Package(
                 "SidecarProtocol", "Transport", "CLinuxShims",
                 .product(name: "Logging", package: "swift-log"),
             ] + nio, swiftSettings: house),
+        // A state's folder on a disk, for the sidecar and for `mesh state`.
+        .target(name: "StateFiles", dependencies: ["SidecarProtocol"], swiftSettings: house),
         .target(
             name: "Launcher", dependencies: ["SidecarProtocol", "CNetlink", "CLinuxShims"],
             swiftSettings: house),
         .target(
             name: "MeshCommand",
             dependencies: [
-                "SidecarProtocol", "CLinuxShims",
+                "SidecarProtocol", "StateFiles", "CLinuxShims",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ], swiftSettings: house),
@@ -92,7 +94,7 @@ let package = Package(
         .testTarget(
             name: "SidecarTests",
             dependencies: [
-                "Sidecar", "SidecarProtocol", "Simulator", "Transport", "CLinuxShims",
+                "Sidecar", "SidecarProtocol", "Simulator", "StateFiles", "Transport", "CLinuxShims",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio, swiftSettings: house),
         // The state server behind a socket, for what drives it from outside.

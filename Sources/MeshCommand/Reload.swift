@@ -110,6 +110,9 @@ extension CompiledConfiguration {
         if !keys.contains("user") { merged.user = running.user }
         if !keys.contains("datapath") { merged.datapath = running.datapath }
         if !keys.contains("consistency") { merged.consistency = running.consistency }
+        if !keys.contains("fsync") { merged.state.fsync = running.state.fsync }
+        if !keys.contains("conditional") { merged.state.conditional = running.state.conditional }
+        if !keys.contains("memory") { merged.state.memory = running.state.memory }
         if !keys.contains("sockets") { merged.sockets = running.sockets }
         if !keys.contains("listen") { merged.listen = running.listen }
         if !keys.contains("advertise") { merged.advertise = running.advertise }

@@ -13,12 +13,13 @@ struct ImportTests {
         ("Sources/SidecarProtocol/Crypto/", ["CSodium", "CCrypto"]),
         ("Sources/SidecarProtocol/", []),
         ("Sources/Transport/", nio.union(system)),
-        ("Sources/Sidecar/", nio.union(system).union(["Transport", "CSlirp"])),
+        ("Sources/StateFiles/", system),
+        ("Sources/Sidecar/", nio.union(system).union(["StateFiles", "Transport", "CSlirp"])),
         ("Sources/Node/", nio.union(system).union(["Transport"])),
         ("Sources/Launcher/", system.union(["CNetlink"])),
         (
             "Sources/MeshCommand/",
-            system.union(["ArgumentParser", "Yams", "Foundation", "FoundationEssentials"])
+            system.union(["StateFiles", "ArgumentParser", "Yams", "Foundation", "FoundationEssentials"])
         ),
         ("Sources/mesh-launch/", ["Launcher"]),
         ("Sources/mesh-sidecar/", ["Sidecar"]),

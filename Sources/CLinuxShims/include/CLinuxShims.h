@@ -13,4 +13,5 @@
 #include "sidecar.h"
 #include "sandbox.h"
 #include "seccomp.h"
+#include "state.h"
 #include "userland_stack.h"

@@ -121,6 +121,11 @@ package struct ConfigurationOverrides: Equatable, Sendable {
 
     private func check(_ configuration: WorkloadConfiguration) throws(ConfigurationError) {
         if let contradiction = configuration.contradictions().first { throw contradiction.error }
+        guard configuration.isNamed || configuration.consistency == .none else {
+            throw ConfigurationError(
+                "a workload without a name of its own can't keep state",
+                fix: "name it with --name, or with workload in its config file")
+        }
         if !configuration.isNamed, let port = configuration.serves.first {
             throw ConfigurationError(
                 "a workload without a name can't serve \(port)", fix: "add --name NAME")

@@ -19,7 +19,7 @@ package enum Usage {
           --call NAME[:PORT]       whom it may call; with a port, the call waits for its callee
           --egress HOST:PORT       where it may go outside the mesh
           --datapath PATH          auto, veth or slirp
-          --consistency KIND       none, eventual or strong: of its state at state.mesh:6379
+          --consistency KIND       none or eventual: of its state at state.mesh:6379
           --records KIND           optional, or required: no new flow while its records can't be kept
           --otlp URL               where spans of its flows go, such as http://127.0.0.1:4318, or none
           --socket PATH            a unix socket that stays reachable for it

@@ -12,8 +12,8 @@ package struct ConfigurationCompiler {
     /// The keys of a config file, in the order that they are printed.
     static let keys = [
         "mesh", "workload", "namespace", "version", "command", "user", "serves", "accepts", "calls",
-        "egress", "datapath", "consistency", "sockets", "listen", "advertise",
-        "records", "otlp",
+        "egress", "datapath", "consistency", "fsync", "conditional", "memory",
+        "sockets", "listen", "advertise", "records", "otlp",
     ]
 
     /// One's own trust domain, where it is known.
@@ -131,6 +131,12 @@ package struct ConfigurationCompiler {
             single(value, key, into: &configuration.records, ConfigurationGrammar.recordKeeping)
         case "otlp":
             single(value, key, into: &configuration.telemetry, ConfigurationGrammar.telemetry)
+        case "fsync":
+            single(value, key, into: &configuration.state.fsync, ConfigurationGrammar.fsync)
+        case "conditional":
+            single(value, key, into: &configuration.state.conditional, ConfigurationGrammar.conditional)
+        case "memory":
+            single(value, key, into: &configuration.state.memory, ConfigurationGrammar.memory)
         case "serves":
             configuration.serves = list(
                 value, key, example: "{port: 8080, protocol: tcp}", ConfigurationCompiler.servicePort)

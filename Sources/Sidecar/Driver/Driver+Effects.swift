@@ -35,7 +35,9 @@ extension Driver {
         case .allowEgress(let endpoint, let until): allowEgress(endpoint, until)
         case .revokeEgress(let endpoint): revokeEgress(endpoint)
         case .probe(let port): probe(port)
-        case .replicaUp, .replicaDown, .replicated: break
+        case .replicaUp(let replica): state?.replicaUp(replica)
+        case .replicaDown(let replica): state?.replicaDown(replica)
+        case .replicated(let message, let replica): state?.received(message, from: replica)
         case .record(let record):
             note(record)
             metrics.count(record)
@@ -76,8 +78,8 @@ extension Driver {
     // MARK: Listeners
 
     private func listen(_ address: IPAddress, _ port: ServicePort) {
-        guard Endpoint(address, port.port) != MeshNode.stateEndpoint else { return }
         guard let network else { return earlyListeners.append((address, port)) }
+        if Endpoint(address, port.port) == MeshNode.stateEndpoint { return listenForState() }
         if network.datapath == .slirp { return listenInStack(address, port) }
         do {
             switch port.protocol {

@@ -35,7 +35,7 @@ extension Driver {
             workloadVersion: configuration.version,
             configurationHash: SHA256.hash(configuration.encoded()), joins: launch.joins,
             serves: !configuration.serves.isEmpty, executableDigest: launch.executableDigest,
-            interpreter: launch.interpreter)
+            interpreter: launch.interpreter, replicaSlot: stateSlot?.number)
     }
 
     /// What can't be used is never taken over, at the start or later: the last good one stays.

@@ -13,6 +13,7 @@ extension Driver {
         recordsOwner.value = self
         exportSpans()
         do {
+            try takeStateSlot()
             // First, since the issuer then works beside this process.
             requestCredential()
             try sockets.start()
@@ -144,6 +145,9 @@ extension Driver {
     private func endAfterSpans() { end() }
 
     private func end() -> Never {
+        if let state, !state.close(atMost: .seconds(1)) {
+            logger.error("the disk is too slow, the next start takes the state's end from its log")
+        }
         if !records.close(atMost: .milliseconds(500)) {
             logger.error("the disk is too slow, records are lost")
         }

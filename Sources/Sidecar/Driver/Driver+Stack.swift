@@ -62,6 +62,10 @@ extension Driver: StackClientDelegate {
         to destination: Endpoint
     ) {
         if destination == NameService.endpoint { return names.serve(flow) }
+        if destination == MeshNode.stateEndpoint {
+            if let state { state.adopt(flow, from: source.description) } else { close(flow) }
+            return
+        }
         guard let channel = newOutboundFlow() else {
             close(flow)
             return

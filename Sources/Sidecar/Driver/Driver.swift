@@ -74,6 +74,11 @@ final class Driver {
     var stackDatagrams: [Endpoint: DatagramListener] = [:]
     var resolutionCount = 0
 
+    // MARK: State
+
+    var stateSlot: StateSlot?
+    var state: StateService?
+
     // MARK: Flows and links
 
     var links: [LinkID: PeerLink] = [:]

@@ -70,12 +70,20 @@ enum RawSocket {
     }
 
     /// Nil where the socket isn't bound.
-    static func localEndpoint(of socket: Int32) -> Endpoint? {
+    static func localEndpoint(of socket: Int32) -> Endpoint? { endpoint(of: socket, getsockname) }
+
+    /// Nil where the socket isn't connected, or isn't one of IP.
+    static func peerEndpoint(of socket: Int32) -> Endpoint? { endpoint(of: socket, getpeername) }
+
+    private static func endpoint(
+        of socket: Int32,
+        _ name: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) -> Endpoint? {
         withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) { raw in
             raw.initializeMemory(as: UInt8.self, repeating: 0)
             var size = socklen_t(raw.count)
             let address = raw.baseAddress!.assumingMemoryBound(to: sockaddr.self)
-            guard getsockname(socket, address, &size) == 0 else { return nil }
+            guard name(socket, address, &size) == 0 else { return nil }
             return Endpoint(raw: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(raw)[..<Int(size)]))
         }
     }

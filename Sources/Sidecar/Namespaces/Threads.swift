@@ -56,7 +56,9 @@ final class ThreadLock: @unchecked Sendable {
 }
 
 /// Runs `body` on a new detached thread, with a small stack.
-func startThread(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+func startThread(
+    named name: String, stackBytes: Int = 256 << 10, _ body: @escaping @Sendable () -> Void
+) throws(SystemError) {
     final class Box: Sendable {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -65,7 +67,7 @@ func startThread(named name: String, _ body: @escaping @Sendable () -> Void) thr
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
     pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    pthread_attr_setstacksize(&attributes, 256 << 10)
+    pthread_attr_setstacksize(&attributes, stackBytes)
     let box = Unmanaged.passRetained(Box(body))
     var thread = pthread_t()
     let code = pthread_create(

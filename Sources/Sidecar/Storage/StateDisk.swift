@@ -1,5 +1,6 @@
 import Glibc
 import SidecarProtocol
+import StateFiles
 import Transport
 
 /// The thread that works a state's folder: jobs go in from the event loop, outcomes come back in order.
@@ -18,12 +19,12 @@ final class StateDisk: @unchecked Sendable {
     private let deliver: @Sendable (DiskOutcome) -> Void
 
     /// - Parameters:
-    ///   - path: of the folder; it is made, checked and locked here.
+    ///   - folder: given away; nobody else touches it from here on.
     ///   - deliver: called on the disk's thread with each outcome.
-    init(path: String, deliver: @escaping @Sendable (DiskOutcome) -> Void) throws(SystemError) {
-        folder = try StateFolder(path: path)
+    init(folder: StateFolder, deliver: @escaping @Sendable (DiskOutcome) -> Void) throws(SystemError) {
+        self.folder = folder
         self.deliver = deliver
-        try startThread(named: "mesh-state") { self.run() }
+        try startThread(named: "mesh-state-disk") { self.run() }
     }
 
     func perform(_ job: DiskJob) {

@@ -146,11 +146,46 @@ package enum ConfigurationGrammar {
     package static func consistency(
         _ text: String
     ) throws(ConfigurationError) -> WorkloadConfiguration.Consistency {
-        guard let consistency = WorkloadConfiguration.Consistency(rawValue: text) else {
-            throw ConfigurationError(
-                "consistency \"\(text)\" isn't known", fix: "use none, eventual or strong")
+        switch WorkloadConfiguration.Consistency(rawValue: text) {
+        case .strong?:
+            throw ConfigurationError("consistency strong isn't in this version", fix: "use eventual, or none")
+        case nil:
+            throw ConfigurationError("consistency \"\(text)\" isn't known", fix: "use eventual, or none")
+        case let consistency?: return consistency
         }
-        return consistency
+    }
+
+    package static func fsync(_ text: String) throws(ConfigurationError) -> WorkloadConfiguration.State.Fsync
+    {
+        guard let fsync = WorkloadConfiguration.State.Fsync(rawValue: text) else {
+            throw ConfigurationError("fsync \"\(text)\" isn't known", fix: "use always, interval or none")
+        }
+        return fsync
+    }
+
+    package static func conditional(
+        _ text: String
+    ) throws(ConfigurationError) -> WorkloadConfiguration.State.Conditional {
+        guard let conditional = WorkloadConfiguration.State.Conditional(rawValue: text) else {
+            throw ConfigurationError(
+                "conditional \"\(text)\" isn't known", fix: "use allow, warn or deny")
+        }
+        return conditional
+    }
+
+    /// A count of bytes: `268435456`, `256MiB`, `1GiB`; 1 MiB at least.
+    package static func memory(_ text: String) throws(ConfigurationError) -> UInt64 {
+        let units: [(suffix: String, shift: UInt64)] = [("KiB", 10), ("MiB", 20), ("GiB", 30)]
+        let unit = units.first { text.hasSuffix($0.suffix) }
+        let digits = text.dropLast(unit?.suffix.count ?? 0)
+        let isDecimal = digits.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        guard isDecimal, let number = UInt64(digits), number <= UInt64.max >> 34,
+            case let bytes = number << (unit?.shift ?? 0), bytes >= 1 << 20
+        else {
+            throw ConfigurationError(
+                "\"\(text)\" is no amount of memory", fix: "write it as 256MiB, 1MiB at least")
+        }
+        return bytes
     }
 
     /// 1 to `Limits.versionBytesMaximum` bytes, without control characters.

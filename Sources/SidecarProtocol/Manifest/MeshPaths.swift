@@ -113,6 +113,11 @@ package struct MeshPaths: Hashable, Sendable {
         "\(state)/records/\(workload.namespace)/\(workload.name)"
     }
 
+    /// The slots of a workload's state on this host: `slot-0`, `slot-1`, …, each one replica's.
+    package func stateDataFolder(_ workload: WorkloadName) -> String {
+        "\(state)/data/\(workload.namespace)/\(workload.name)"
+    }
+
     package func recordsFile(_ workload: WorkloadName, _ instance: InstanceID) -> String {
         "\(recordsFolder(workload))/\(instance).jsonl"
     }

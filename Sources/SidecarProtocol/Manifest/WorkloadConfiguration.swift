@@ -94,6 +94,7 @@ package struct WorkloadConfiguration: Hashable, Sendable {
     package var egress: [Egress]
     package var datapath: Datapath
     package var consistency: Consistency
+    package var state: State
     /// Unix sockets that the masks admit again.
     package var sockets: [String]
     /// `address:port` where the sidecar listens for peers; empty: all addresses, a free port.
@@ -103,6 +104,30 @@ package struct WorkloadConfiguration: Hashable, Sendable {
     package var records: RecordKeeping
     /// Where spans of flows go; nil for nowhere.
     package var telemetry: TelemetryEndpoint?
+
+    /// How the workload's state is kept, where there is any.
+    package struct State: Hashable, Sendable {
+        package enum Fsync: String, Hashable, Sendable, CaseIterable {
+            /// A command is answered when what it changed is on disk.
+            case always
+            /// What changed is on disk a tenth of a second later.
+            case interval
+            /// When the kernel sees fit.
+            case none
+        }
+
+        /// Commands that are atomic on their own replica only: `SET NX`, `WATCH`, scripts.
+        package enum Conditional: String, Hashable, Sendable, CaseIterable {
+            case allow, warn, deny
+        }
+
+        package var fsync = Fsync.interval
+        package var conditional = Conditional.allow
+        /// Bytes that keys and values may take; beyond, writes are refused.
+        package var memory: UInt64 = 256 << 20
+
+        package init() {}
+    }
 
     package init(workload: WorkloadName) {
         self.workload = workload
@@ -116,6 +141,7 @@ package struct WorkloadConfiguration: Hashable, Sendable {
         egress = []
         datapath = .auto
         consistency = .none
+        state = State()
         sockets = []
         listen = []
         advertise = []
@@ -147,6 +173,7 @@ extension WorkloadConfiguration {
         /// Those from here on are written only where they aren't the default.
         static let records: UInt64 = 16
         static let telemetry: UInt64 = 17
+        static let state: UInt64 = 20
     }
 
     package static let schema: UInt64 = 1
@@ -182,6 +209,11 @@ extension WorkloadConfiguration {
         fields[Key.advertise] = .array(advertise.map { .text($0) })
         if records != .optional { fields[Key.records] = .text(records.rawValue) }
         fields[Key.telemetry] = telemetry.map { .text($0.description) }
+        if state != State() {
+            fields[Key.state] = .array([
+                .text(state.fsync.rawValue), .text(state.conditional.rawValue), .unsigned(state.memory),
+            ])
+        }
         return fields.item.encoded()
     }
 
@@ -261,6 +293,7 @@ extension WorkloadConfiguration {
             }
             telemetry = endpoint
         }
+        if let item = fields[Key.state] { state = try State(item) }
     }
 
     private static func name(namespace: String, name: String) throws(CBORError) -> WorkloadName {
@@ -276,6 +309,16 @@ extension WorkloadConfiguration {
         var values: [T] = []
         for item in items { values.append(try read(item)) }
         return values
+    }
+}
+
+extension WorkloadConfiguration.State {
+    fileprivate init(_ item: CBOR) throws(CBORError) {
+        guard case .array(let parts) = item, parts.count >= 3, case .text(let fsync) = parts[0],
+            case .text(let conditional) = parts[1], case .unsigned(let memory) = parts[2],
+            let fsync = Fsync(rawValue: fsync), let conditional = Conditional(rawValue: conditional)
+        else { throw .unexpected(field: "state") }
+        (self.fsync, self.conditional, self.memory) = (fsync, conditional, memory)
     }
 }
 

@@ -10,6 +10,9 @@ extension WorkloadConfiguration {
         if user != other.user { keys.append("user") }
         if datapath != other.datapath { keys.append("datapath") }
         if consistency != other.consistency { keys.append("consistency") }
+        if state.fsync != other.state.fsync { keys.append("fsync") }
+        if state.conditional != other.state.conditional { keys.append("conditional") }
+        if state.memory != other.state.memory { keys.append("memory") }
         if sockets != other.sockets { keys.append("sockets") }
         if listen != other.listen { keys.append("listen") }
         if advertise != other.advertise { keys.append("advertise") }

@@ -46,8 +46,9 @@ extension MeshNode {
         guard id != instance, isReplica,
             provider.certificate.contents.replica?.group == credential?.certificate.contents.replica?.group
         else { return }
-        guard replicas[id] != nil || replicas.count < Limits.replicasMaximum else {
-            return log(.warning, "more than \(Limits.replicasMaximum) replicas, instance \(id) is left out")
+        guard replicas[id] != nil || replicas.count < Limits.replicaPeersMaximum else {
+            return log(
+                .warning, "more than \(Limits.replicaPeersMaximum) replicas, instance \(id) is left out")
         }
         if let known = replicas[id]?.provider.announcement, known.supersedes(provider.announcement) { return }
         let isNew = replicas[id]?.provider.announcement.incarnation != provider.announcement.incarnation
@@ -209,7 +210,7 @@ extension Limits {
     /// One gossip message: a frame of one record.
     package static let stateMessageBytesMaximum = 60_000
     /// Other replicas that one has sessions with.
-    package static let replicasMaximum = 15
+    package static let replicaPeersMaximum = 15
     /// What the higher of two instances gives the lower for its dial.
     package static let replicaDialPatience = MonotonicTime.Span.seconds(1)
 }

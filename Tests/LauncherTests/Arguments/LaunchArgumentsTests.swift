@@ -15,7 +15,7 @@ struct LaunchArgumentsTests {
             """
             --config web.yaml --name shop/web --namespace shop --workload-version 1.4.2 --user keep \
             --serve 8080 --serve 53/udp --accept client:8080,9090 --accept */* --call db --call queue:5672 \
-            --egress api.example.com:443 --datapath slirp --consistency strong --socket /run/x.sock \
+            --egress api.example.com:443 --datapath slirp --consistency eventual --socket /run/x.sock \
             --records required --otlp http://127.0.0.1:4318 \
             --listen 0.0.0.0:7400 --advertise [2001:db8::7]:7400 --join --log-stderr -- nginx -g --help
             """)
@@ -30,7 +30,7 @@ struct LaunchArgumentsTests {
         #expect(arguments.overrides.calls == ["db", "queue:5672"])
         #expect(arguments.overrides.egress.map(\.spelling) == ["api.example.com:443"])
         #expect(arguments.overrides.datapath == .slirp)
-        #expect(arguments.overrides.consistency == .strong)
+        #expect(arguments.overrides.consistency == .eventual)
         #expect(arguments.overrides.records == .required)
         #expect(arguments.overrides.telemetry??.description == "http://127.0.0.1:4318")
         #expect(arguments.overrides.sockets == ["/run/x.sock"])
@@ -74,7 +74,7 @@ struct LaunchArgumentsTests {
             ("--serve 65536", "\"65536\" is not a port"),
             ("--serve 80/sctp", "protocol \"sctp\" isn't known"),
             ("--serve 80/tcp/x", "is not a port"), ("--datapath tun", "use auto, veth or slirp"),
-            ("--consistency raft", "use none, eventual or strong"), ("--egress host", "\"host\" has no port"),
+            ("--consistency raft", "use eventual, or none"), ("--egress host", "\"host\" has no port"),
             ("--records must", "use optional or required"),
             ("--otlp localhost:4318", "write http://HOST:PORT"),
             ("--egress web.mesh:80", "is inside the mesh"), ("--namespace A", "is not a DNS label"),

@@ -122,7 +122,8 @@ extension LaunchTests {
                     "\(caller.userID)", "\(caller.groupID)", String(mask), "/tmp", "a b",
                     "[]",
                 ])
-            let stateful = try bench.script("echo $MESH_STATE_URL", options: ["--consistency", "eventual"])
+            let stateful = try bench.script(
+                "echo $MESH_STATE_URL", options: ["--name", "stateful", "--consistency", "eventual"])
             #expect(stateful.output == "redis://state.mesh:6379\n")
         }
 

@@ -70,12 +70,16 @@ struct BadFile: CustomTestStringConvertible, Sendable {
         .web("command: [\"a\\0b\"]\n", 3, "a word of command holds a zero byte"),
         .web("user: 33\n", 3, "user \"33\" is not the name of a Unix user"),
         .web("datapath: fast\n", 3, "datapath \"fast\" isn't known; use auto, veth or slirp"),
-        .web("consistency: raft\n", 3, "use none, eventual or strong"),
+        .web("consistency: raft\n", 3, "use eventual, or none"),
         .web("records: must\n", 3, "use optional or required"),
         .web("otlp: https://host\n", 3, "write http://HOST:PORT, such as http://127.0.0.1:4318, or none"),
         .web("otlp: http://\n", 3, "is not a host name or address"),
         .web("otlp: http://h:0\n", 3, "\"0\" is not a port"),
         .web("otlp: \"http://h/a b\"\n", 3, "is not a collector's address"),
+        .web("consistency: strong\n", 3, "use eventual, or none"),
+        .web("fsync: sometimes\n", 3, "use always, interval or none"),
+        .web("conditional: maybe\n", 3, "use allow, warn or deny"),
+        .web("memory: 12\n", 3, "write it as 256MiB, 1MiB at least"),
         .web("consistency: null\n", 3, "consistency holds nothing; put \"null\" in quotes, or remove it"),
     ]
 

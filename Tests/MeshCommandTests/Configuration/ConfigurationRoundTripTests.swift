@@ -19,7 +19,10 @@ import Testing
         calls:   [db, other/db, web:8080]
         egress:  [API.example.com:443, "192.0.2.7:80", "[2001:db8::7]:443"]
         datapath: slirp
-        consistency: strong
+        consistency: eventual
+        fsync: always
+        conditional: deny
+        memory: 64MiB
         sockets: [/run/example.sock]
         listen: ["0.0.0.0:7400", "[::]:7400"]
         advertise: ["192.0.2.7:7400"]
@@ -40,7 +43,8 @@ import Testing
         #expect(read.calls.map(\.target.description) == ["shop/db", "other/db", "shop/web"])
         #expect(read.calls.map(\.port) == [nil, nil, 8080])
         #expect(read.egress.map(\.host) == ["api.example.com", "192.0.2.7", "2001:db8::7"])
-        #expect((read.datapath, read.consistency) == (.slirp, .strong))
+        #expect((read.datapath, read.consistency) == (.slirp, .eventual))
+        #expect((read.state.fsync, read.state.conditional, read.state.memory) == (.always, .deny, 64 << 20))
         #expect(read.records == .required)
         #expect(read.telemetry?.description == "http://[::1]:4318/otel")
         #expect(read.telemetry?.path == "/otel/v1/traces")

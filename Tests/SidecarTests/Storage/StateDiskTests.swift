@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SidecarProtocol
+import StateFiles
 import Testing
 import Transport
 
@@ -25,7 +26,7 @@ struct StateDiskTests {
             var status = stat()
             #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o700)
             #expect(stat(path + "/log-1", &status) == 0 && status.st_mode & 0o777 == 0o600)
-            #expect(throws: SystemError.self) { try StateFolder(path: path) }
+            #expect(throws: StateFolderError.self) { try StateFolder(path: path) }
             first = nil
             #expect(throws: Never.self) { try StateFolder(path: path) }
             // What others may read is closed to them before anything is written.
@@ -170,7 +171,7 @@ private struct DiskOwner {
 
     init(path: String, segmentBytes: Int) throws {
         let mailbox = mailbox
-        disk = try StateDisk(path: path) { mailbox.put($0) }
+        disk = try StateDisk(folder: StateFolder(path: path)) { mailbox.put($0) }
         let group = StateGroup([UInt8](repeating: 7, count: 16))!
         log = StateLog(configuration: StateLogConfiguration(group: group, segmentBytes: segmentBytes))
     }

@@ -37,6 +37,12 @@ struct ReplicaTable: Sendable {
     /// Of replicas.
     var count: Int { places.count }
 
+    mutating func rename(_ place: Int, _ replica: ReplicaID) {
+        places[names[place]] = nil
+        names[place] = replica
+        places[replica] = place
+    }
+
     func dot(_ dot: LocalDot) -> Dot { Dot(names[dot.replica], dot.counter) }
 
     /// `none` for a dot of a replica that isn't known, which therefore is in no cell.

@@ -154,6 +154,7 @@ extension StateServer {
         }
         if configuration.consistency != .none { try admitToReplicas(command) }
         if configuration.memoryMaximum > 0 { try admitToMemory(command) }
+        if let writeRefusal, command.flags.contains(.write) { throw CommandError(coded: writeRefusal) }
         if current.subscriptions > 0, current.version == 2, !Self.runsWhileSubscribed(command) {
             throw CommandError(
                 "Can't execute '\(command.name)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "

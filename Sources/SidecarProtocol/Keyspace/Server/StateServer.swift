@@ -45,6 +45,8 @@ package struct StateServer: ~Copyable {
     var expiresActively = true
     var statistics = ServerStatistics()
     var hooks = StateHooks()
+    /// What every command that writes is answered, with its code, while what it changed couldn't be kept.
+    package var writeRefusal: String?
 
     package init(configuration: StateConfiguration, seed: UInt64, now: Now) {
         keyspace = Keyspace(seed: seed)

@@ -1,17 +1,16 @@
 // A state's folder on a real disk: the operations of `Disk.swift`, one at a time.
 
-import CLinuxShims
 import Glibc
 import SidecarProtocol
-import Transport
 
 /// Owned by one process at a time, by a lock on a file inside, and used by one thread at a time.
 ///
 /// The folder has mode 0700 and its files 0600. Paths are taken apart once, when it is opened; what happens
 /// after that happens to this folder, wherever it is moved.
-final class StateFolder {
-    let path: String
+package final class StateFolder {
+    package let path: String
     private let folder: Int32
+    /// -1: it is only read, beside whoever has it.
     private let lock: Int32
     /// The files used last, open; the last one is the most recent.
     private var open: [(name: String, descriptor: Int32)] = []
@@ -20,11 +19,11 @@ final class StateFolder {
     private static let openMaximum = 4
 
     /// Makes the folder, and those above it, where they aren't there.
-    init(path: String) throws(SystemError) {
+    package init(path: String) throws(StateFolderError) {
         self.path = path
         try StateFolder.make(path)
         folder = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        guard folder >= 0 else { throw SystemError("open(\(path))") }
+        guard folder >= 0 else { throw StateFolderError("open(\(path))") }
         do {
             try StateFolder.checkOwner(of: folder, path)
             lock = try StateFolder.takeLock(in: folder, path)
@@ -34,13 +33,21 @@ final class StateFolder {
         }
     }
 
+    /// For lists and reads alone, without the lock.
+    package init(reading path: String) throws(StateFolderError) {
+        self.path = path
+        lock = -1
+        folder = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard folder >= 0 else { throw StateFolderError("open(\(path))") }
+    }
+
     deinit {
         for file in open { close(file.descriptor) }
-        close(lock)
+        if lock >= 0 { close(lock) }
         close(folder)
     }
 
-    private static func make(_ path: String) throws(SystemError) {
+    private static func make(_ path: String) throws(StateFolderError) {
         var prefix = ""
         for part in path.split(separator: "/") {
             let above = prefix.isEmpty ? "/" : prefix
@@ -53,37 +60,37 @@ final class StateFolder {
                     close(parent)
                 }
             } else if ![EEXIST, EACCES, EROFS].contains(errno) {
-                throw SystemError("mkdir(\(prefix))")
+                throw StateFolderError("mkdir(\(prefix))")
             }
         }
     }
 
-    private static func checkOwner(of folder: Int32, _ path: String) throws(SystemError) {
+    private static func checkOwner(of folder: Int32, _ path: String) throws(StateFolderError) {
         var status = stat()
-        guard fstat(folder, &status) == 0 else { throw SystemError("stat(\(path))") }
+        guard fstat(folder, &status) == 0 else { throw StateFolderError("stat(\(path))") }
         guard status.st_uid == geteuid() else {
-            throw SystemError(
+            throw StateFolderError(
                 "\(path) belongs to user \(status.st_uid); give it to \(geteuid())", code: EPERM)
         }
         guard status.st_mode & 0o077 == 0 || fchmod(folder, 0o700) == 0 else {
-            throw SystemError("chmod(\(path), 0700)")
+            throw StateFolderError("chmod(\(path), 0700)")
         }
     }
 
-    private static func takeLock(in folder: Int32, _ path: String) throws(SystemError) -> Int32 {
+    private static func takeLock(in folder: Int32, _ path: String) throws(StateFolderError) -> Int32 {
         let lock = openat(folder, lockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard lock >= 0 else { throw SystemError("open(\(path)/\(lockName))") }
+        guard lock >= 0 else { throw StateFolderError("open(\(path)/\(lockName))") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
             close(lock)
-            throw SystemError("\(path) is in use by another process; stop it first", code: code)
+            throw StateFolderError("\(path) is in use by another process; stop it first", code: code)
         }
         return lock
     }
 
     // MARK: Operations
 
-    func perform(_ job: DiskJob) -> DiskOutcome {
+    package func perform(_ job: DiskJob) -> DiskOutcome {
         var outcome = DiskOutcome(job: job.id, answers: [])
         do {
             for operation in job.operations { outcome.answers.append(try perform(operation)) }
@@ -93,7 +100,7 @@ final class StateFolder {
         return outcome
     }
 
-    func perform(_ operation: DiskOperation) throws(DiskFailure) -> DiskAnswer {
+    package func perform(_ operation: DiskOperation) throws(DiskFailure) -> DiskAnswer {
         switch operation {
         case .list: return .files(try list())
         case .read(let file, let offset, let count): return .bytes(try read(file, offset, count))
@@ -118,7 +125,7 @@ final class StateFolder {
         guard !isDone else { return }
         let code = errno
         let isFull = code == ENOSPC || code == EDQUOT
-        let error = SystemError("\(call)(\(path)/\(file))", code: code)
+        let error = StateFolderError("\(call)(\(path)/\(file))", code: code)
         throw DiskFailure(isFull ? .noSpace : .failed, detail: error.description)
     }
 
@@ -198,7 +205,8 @@ final class StateFolder {
             if index != open.count - 1 { open.append(open.remove(at: index)) }
             return open[open.count - 1].descriptor
         }
-        let flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (makes ? O_CREAT : 0)
+        let access = lock < 0 ? O_RDONLY : O_RDWR | (makes ? O_CREAT : 0)
+        let flags = access | O_NOFOLLOW | O_CLOEXEC
         let descriptor = openat(folder, file, flags, 0o600)
         try check(descriptor >= 0, "open", file)
         if open.count == StateFolder.openMaximum { close(open.removeFirst().descriptor) }

@@ -1,0 +1,118 @@
+// The clients of a replica: a thin way to the server.
+
+extension StateReplica {
+    /// A connection; nil: there are as many as there may be.
+    package mutating func accepted(from address: String, to local: String, at now: Now) -> ClientID? {
+        server.open(address: address, localAddress: local, now: now)
+    }
+
+    package mutating func received(
+        _ bytes: UnsafeRawBufferPointer, from client: ClientID, at now: Now
+    ) {
+        server.receive(bytes, from: client, now: now)
+    }
+
+    package mutating func closed(_ client: ClientID, at now: Now) { server.close(client, now: now) }
+
+    /// The client doesn't take its answers, or takes them again.
+    package mutating func paused(_ client: ClientID, _ isPaused: Bool) { server.setPaused(client, isPaused) }
+
+    package func wantsInput(from client: ClientID) -> Bool { server.wantsInput(client) }
+
+    /// Runs the scripts of EVAL and its relatives.
+    package mutating func use(_ engine: any ScriptEngine) {
+        hooks.scriptEngine = engine
+        server.setHooks(hooks)
+    }
+
+    /// For a log line.
+    package var summary: String { "replica \(store.replica), \(store.keyCount) keys" }
+}
+
+/// What INFO and WAIT are told of a replica: as of the last turn, since a command runs inside the server.
+final class ReplicaFacts {
+    /// What the store has seen of each replica that it knows.
+    var seen: [UInt64] = []
+    var names: [ReplicaID] = []
+    var peers = 0
+    var store = ReplicatedStore.Statistics()
+    var gossip = StateGossip.Statistics()
+    var log: StateLogStatus?
+    var fsync = ""
+    var acknowledged = 0
+    var replica = ""
+}
+
+extension StateReplica {
+    static func hooks(_ facts: ReplicaFacts, _ published: PublishedMessages) -> StateHooks {
+        var hooks = StateHooks()
+        hooks.sections = [
+            (name: "crdt", heading: "CRDT", fields: { facts.crdtFields }),
+            (name: "storage", heading: "Storage", fields: { facts.storageFields }),
+        ]
+        hooks.acknowledgedReplicas = { facts.acknowledged }
+        hooks.published = { published.messages.append(($0, $1)) }
+        return hooks
+    }
+
+    /// A peer has told how far it is.
+    mutating func acknowledged(at now: Now) {
+        facts.acknowledged = gossip.acknowledgements(of: store.version[store.replica], store: store)
+    }
+
+    mutating func noteFacts() {
+        (facts.seen, facts.names) = (store.seen, store.replicas.names)
+        facts.peers = gossip.peerIDs.count
+        facts.store = store.statistics
+        facts.gossip = gossip.statistics
+        facts.log = log.status
+    }
+}
+
+extension ReplicaFacts {
+    fileprivate var crdtFields: [(String, String)] {
+        [
+            ("crdt_replica", replica),
+            ("crdt_peers", String(peers)),
+            (
+                "crdt_version",
+                zip(names, seen).filter { $0.1 > 0 }.map { "\($0):\($1)" }.sorted().joined(separator: ",")
+            ),
+            ("crdt_commits", String(store.commits)),
+            ("crdt_joins", String(store.joins)),
+            ("crdt_duplicates", String(store.duplicates)),
+            ("crdt_waited", String(store.waited)),
+            ("crdt_refused", String(store.refused)),
+            ("crdt_reconciliations", String(store.reconciliations)),
+            ("crdt_messages_sent", String(gossip.messagesSent)),
+            ("crdt_bytes_sent", String(gossip.bytesSent)),
+            ("crdt_retransmissions", String(gossip.retransmissions)),
+        ]
+    }
+
+    fileprivate var storageFields: [(String, String)] {
+        guard let log else { return [] }
+        return [
+            ("storage_fsync", fsync),
+            ("storage_records", String(log.last)),
+            ("storage_durable", String(log.durable)),
+            ("storage_segments", String(log.segments)),
+            ("storage_bytes", String(log.bytes)),
+            ("storage_snapshot_records", String(log.snapshotSequence)),
+            ("storage_snapshot_bytes", String(log.snapshotBytes)),
+            ("storage_syncs", String(log.syncs)),
+            ("storage_unwritten_bytes", String(log.unwrittenBytes)),
+            ("storage_full", log.isFull ? "1" : "0"),
+        ]
+    }
+}
+
+extension StateLogConfiguration.FsyncPolicy {
+    var name: String {
+        switch self {
+        case .always: "always"
+        case .interval: "interval"
+        case .none: "none"
+        }
+    }
+}

@@ -1,0 +1,207 @@
+import SidecarProtocol
+import Simulator
+import Testing
+
+@Suite("A replica of a state, with its log")
+struct ReplicaLifeTests {
+    static let group = StateGroup([UInt8](repeating: 7, count: 16))!
+
+    private func replica(
+        _ number: UInt8 = 1, _ fsync: StateLogConfiguration.FsyncPolicy = .always
+    ) -> SimulatedReplica {
+        let replica = SimulatedReplica(number, group: ReplicaLifeTests.group, fsync: fsync)
+        replica.settle()
+        return replica
+    }
+
+    /// Carries messages until there are none; `lost` says which aren't.
+    private func carry(_ replicas: [SimulatedReplica], seconds: Int = 0) {
+        for _ in 0...seconds {
+            while replicas.contains(where: { !$0.outbox.isEmpty }) {
+                for replica in replicas {
+                    let batch = replica.outbox
+                    replica.outbox = []
+                    for (to, message) in batch {
+                        replicas.first { $0.id == to }?.receive(message, from: replica.id)
+                    }
+                }
+                for replica in replicas { replica.settle() }
+            }
+            for replica in replicas { replica.pass(.seconds(1)) }
+        }
+    }
+
+    private func meet(_ one: SimulatedReplica, _ other: SimulatedReplica) {
+        one.meet(other.id)
+        other.meet(one.id)
+    }
+
+    @Test("a restart finds every type of key, and begins a new epoch")
+    func restart() {
+        let replica = replica()
+        #expect(replica.isReady)
+        #expect(replica.ask("SET", "s", "text") == "+OK\r\n")
+        #expect(replica.ask("INCRBY", "n", "5") == ":5\r\n")
+        #expect(replica.ask("HSET", "h", "f", "v") == ":1\r\n")
+        #expect(replica.ask("RPUSH", "l", "a", "b", "c") == ":3\r\n")
+        #expect(replica.ask("SADD", "m", "x") == ":1\r\n")
+        #expect(replica.ask("ZADD", "z", "1.5", "y") == ":1\r\n")
+        #expect(replica.ask("SET", "e", "1", "EX", "100") == "+OK\r\n")
+        let first = replica.ask("INFO", "crdt")
+        replica.restart()
+        replica.settle()
+        #expect(replica.isReady && replica.failure == nil)
+        #expect(replica.ask("GET", "s") == "$4\r\ntext\r\n")
+        #expect(replica.ask("INCRBY", "n", "1") == ":6\r\n")
+        #expect(replica.ask("HGET", "h", "f") == "$1\r\nv\r\n")
+        #expect(replica.ask("LRANGE", "l", "0", "-1") == "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n")
+        #expect(replica.ask("SMEMBERS", "m") == "*1\r\n$1\r\nx\r\n")
+        #expect(replica.ask("ZSCORE", "z", "y") == "$3\r\n1.5\r\n")
+        #expect(replica.ask("TTL", "e") == ":100\r\n")
+        #expect(first.contains(".1\r\n") && replica.ask("INFO", "crdt").contains(".2\r\n"))
+    }
+
+    @Test("killed at any operation of the disk, a replica has what it answered", arguments: [false, true])
+    func kill(powerFails: Bool) {
+        var random = SeededRandom(seed: powerFails ? 11 : 12)
+        for limit in stride(from: 0, to: 160, by: 3) {
+            let replica = replica()
+            let begun = replica.operations
+            var answered = 0
+            let client = replica.connect()
+            for number in 1...40 {
+                replica.send("SET", "k\(number)", String(number), from: client)
+                while replica.operations - begun < limit, replica.step() {}
+                answered += replica.takeReplies(client).components(of: "+OK\r\n")
+                if replica.operations - begun >= limit { break }
+            }
+            if powerFails { replica.losePower(random: &random) } else { replica.restart() }
+            replica.settle()
+            #expect(replica.isReady, "after \(limit) operations: \(replica.failure ?? "")")
+            for number in 0..<answered {
+                let text = String(number + 1)
+                #expect(replica.ask("GET", "k\(text)") == "$\(text.utf8.count)\r\n\(text)\r\n")
+            }
+        }
+    }
+
+    @Test("what outgrows the log goes into a snapshot, and the next start reads that")
+    func snapshot() {
+        let replica = replica()
+        let text = String(repeating: "x", count: 30_000)
+        for round in 0..<60 {
+            #expect(replica.ask("SET", "k\(round % 3)", text + String(round)) == "+OK\r\n")
+        }
+        replica.settle()
+        let storage = replica.ask("INFO", "storage")
+        #expect(
+            !storage.contains("storage_snapshot_records:0\r\n"),
+            "\(storage) \(replica.logged) \(replica.disk.files)")
+        #expect(replica.disk.files.contains { $0.name.hasPrefix("snapshot-") })
+        for _ in 0..<3 {
+            replica.restart()
+            replica.settle()
+            #expect(replica.isReady && replica.failure == nil)
+        }
+        for key in 0..<3 {
+            #expect(replica.ask("GET", "k\(key)").hasSuffix(text + "\(57 + key)\r\n"))
+        }
+        // The epoch is known though its first record went with the segments before the snapshot.
+        #expect(replica.ask("INFO", "crdt").contains(".4\r\n"))
+    }
+
+    @Test("writes of two replicas meet, and so does what was published")
+    func two() {
+        let (one, two) = (replica(1), replica(2))
+        let subscriber = two.connect()
+        two.send("SUBSCRIBE", "news", from: subscriber)
+        _ = two.takeReplies(subscriber)
+        meet(one, two)
+        #expect(one.ask("INCRBY", "n", "3") == ":3\r\n")
+        #expect(two.ask("INCRBY", "n", "4") == ":4\r\n")
+        _ = one.ask("PUBLISH", "news", "hello")
+        carry([one, two])
+        #expect(one.ask("GET", "n") == "$1\r\n7\r\n" && two.ask("GET", "n") == "$1\r\n7\r\n")
+        #expect(two.takeReplies(subscriber).contains("hello"))
+        #expect(one.ask("WAIT", "1", "100") == ":1\r\n")
+        two.restart()
+        two.settle()
+        #expect(two.ask("GET", "n") == "$1\r\n7\r\n")
+    }
+
+    @Test("a list of many thousands is pushed to and taken from at both ends, on both replicas")
+    func longList() {
+        let (one, two) = (replica(1), replica(2))
+        meet(one, two)
+        var expected: [Int] = []
+        for number in 0..<3_000 {
+            let isLeft = number % 3 == 0
+            #expect(one.ask(isLeft ? "LPUSH" : "RPUSH", "l", String(number)) == ":\(expected.count + 1)\r\n")
+            if isLeft { expected.insert(number, at: 0) } else { expected.append(number) }
+            if number % 5 == 4 {
+                let taken = String(expected.removeLast())
+                #expect(one.ask("RPOP", "l") == "$\(taken.utf8.count)\r\n\(taken)\r\n")
+            }
+        }
+        carry([one, two], seconds: 2)
+        let whole = one.ask("LRANGE", "l", "0", "-1")
+        #expect(whole == two.ask("LRANGE", "l", "0", "-1"))
+        let words = whole.split(separator: "\r\n").dropFirst().filter { !$0.hasPrefix("$") }
+        #expect(words.map(String.init) == expected.map(String.init))
+    }
+
+    @Test("one that comes late gets everything, and keeps it")
+    func late() {
+        let one = replica(1)
+        for round in 0..<300 { _ = one.ask("HSET", "h\(round % 7)", "f\(round)", String(round)) }
+        one.restart()
+        one.settle()
+        let two = replica(2)
+        meet(one, two)
+        carry([one, two], seconds: 3)
+        for round in 0..<300 {
+            let answer = two.ask("HGET", "h\(round % 7)", "f\(round)")
+            #expect(answer.hasSuffix("\r\n\(round)\r\n"), "\(answer)")
+        }
+        #expect(two.ask("SET", "own", "1") == "+OK\r\n")
+        two.restart()
+        two.settle()
+        #expect(two.ask("GET", "own") == "$1\r\n1\r\n")
+        #expect(two.ask("HGET", "h0", "f0") == "$1\r\n0\r\n")
+        meet(one, two)
+        carry([one, two], seconds: 2)
+        #expect(one.ask("GET", "own") == "$1\r\n1\r\n")
+    }
+
+    @Test("a full disk refuses writes and says so, answers reads, and clears by itself")
+    func fullDisk() {
+        let replica = replica()
+        #expect(replica.ask("SET", "a", "1") == "+OK\r\n")
+        replica.disk.capacity = replica.disk.usedBytes
+        let text = String(repeating: "x", count: 60_000)
+        var refused = ""
+        for round in 0..<200 where refused.isEmpty {
+            let answer = replica.ask("SET", "b\(round)", text)
+            if !answer.hasPrefix("+OK") { refused = answer }
+            replica.pass(.milliseconds(10))
+            replica.settle()
+        }
+        #expect(refused.contains("the disk is full"), "\(refused) \(replica.failure ?? "") \(replica.logged)")
+        #expect(replica.ask("GET", "a") == "$1\r\n1\r\n")
+        #expect(replica.failure == nil)
+        replica.disk.capacity = .max
+        for _ in 0..<3 {
+            replica.pass(.seconds(1))
+            replica.settle()
+        }
+        #expect(replica.ask("SET", "a", "2") == "+OK\r\n")
+    }
+}
+
+extension String {
+    fileprivate func components(of part: String) -> Int {
+        var (count, rest) = (0, self[...])
+        while rest.hasPrefix(part) { (count, rest) = (count + 1, rest.dropFirst(part.count)) }
+        return count
+    }
+}
