@@ -39,6 +39,6 @@ struct Mesh: ParsableCommand {
             Status.self, Flows.self, Tap.self, Trace.self, Edges.self, RecordsNoun.self, Whois.self,
             Explain.self, Ping.self, Top.self, DrillNoun.self, BundleVerb.self, Metrics.self, Check.self,
             Reload.self, Shutdown.self, PolicyNoun.self, Lock.self, Unlock.self, IdentityNoun.self,
-            NodeNoun.self, Trust.self, Config.self, Completion.self, Version.self,
+            StateNoun.self, NodeNoun.self, Trust.self, Config.self, Completion.self, Version.self,
         ])
 }

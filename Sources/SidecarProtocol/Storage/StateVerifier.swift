@@ -22,6 +22,27 @@ package struct StateReport: Hashable, Sendable {
     package var opening: StateLogOpening?
 }
 
+/// A log's records, and the snapshot before them.
+package struct StateContents: Sendable {
+    package struct Record: Hashable, Sendable {
+        package var sequence: UInt64
+        package var type: UInt8
+        package var payload: [UInt8]
+
+        package init(sequence: UInt64, type: UInt8, payload: [UInt8]) {
+            self.sequence = sequence
+            self.type = type
+            self.payload = payload
+        }
+    }
+
+    package var group: StateGroup
+    package var chunks: [[UInt8]] = []
+    package var records: [Record] = []
+
+    package init(group: StateGroup) { self.group = group }
+}
+
 package struct StateVerifier {
     private let perform: (DiskOperation) throws(DiskFailure) -> DiskAnswer
     private var report = StateReport()
@@ -39,6 +60,29 @@ package struct StateVerifier {
         for file in files.sorted(by: { $0.name < $1.name }) { verifier.verify(file) }
         if let group = verifier.report.group { verifier.rehearse(group) }
         return verifier.report
+    }
+
+    /// What an export holds, read without a change.
+    package static func contents(
+        _ perform: @escaping (DiskOperation) throws(DiskFailure) -> DiskAnswer
+    ) throws(StateLogRefusal) -> StateContents {
+        let report: StateReport
+        do { report = try StateVerifier.report(perform) } catch { throw .disk(error) }
+        guard let group = report.group else {
+            throw .disk(DiskFailure(.failed, detail: "there is no state in it"))
+        }
+        var (verifier, contents) = (StateVerifier(perform), StateContents(group: group))
+        verifier.rehearse(group) { effect in
+            switch effect {
+            case .chunk(let chunk): contents.chunks.append(chunk)
+            case .forget: contents = StateContents(group: group)
+            case .record(let sequence, let type, let payload):
+                contents.records.append(.init(sequence: sequence, type: type, payload: payload))
+            default: break
+            }
+        }
+        if let refusal = verifier.report.refusal { throw refusal }
+        return contents
     }
 
     private mutating func verify(_ file: DiskFile) {
@@ -124,7 +168,7 @@ package struct StateVerifier {
     }
 
     /// Opens the log as the sidecar would, up to where something would be changed.
-    private mutating func rehearse(_ group: StateGroup) {
+    private mutating func rehearse(_ group: StateGroup, _ visit: (StateLogEffect) -> Void = { _ in }) {
         var recovery = StateRecovery(configuration: StateLogConfiguration(group: group))
         var effects: [StateLogEffect] = []
         var operations = recovery.begin()
@@ -132,12 +176,14 @@ package struct StateVerifier {
             switch recovery.advance(readOnly(operations), &effects) {
             case .perform(let next): operations = next
             case .opened(_, let opening):
+                effects.forEach(visit)
                 report.opening = opening
                 return
             case .refused(let refusal):
                 report.refusal = refusal
                 return
             }
+            effects.forEach(visit)
             effects = []
         }
     }

@@ -1,0 +1,65 @@
+import ArgumentParser
+import SidecarProtocol
+import StateFiles
+
+struct StateImportVerb: Verb {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Make a replica of a workload from an export.",
+        discussion: """
+            The workload must have no state on this host; its next start finds what was exported, and merges it with \
+            its other replicas'. An export belongs to one workload of one trust domain; --adopt takes another's.
+
+            Exit codes: 0 done; 1 it belongs to another workload, or can't be written; 2 the file isn't whole, or \
+            there is a state already.
+            """)
+
+    @Argument(help: "The workload, NAME or NAMESPACE/NAME.", completion: .workloads)
+    var subject: String
+
+    @Argument(help: "What `mesh state export` wrote.", completion: .file())
+    var file: String
+
+    @Flag(help: "Take the state of another workload, or of another trust domain.")
+    var adopt = false
+
+    @OptionGroup var options: ReportOptions
+
+    func answer() throws -> Answer {
+        let paths = options.place.paths
+        let workload = try StateSubject(subject, in: paths).workload()
+        let contents = try StateExportFile.read(file)
+        let group = try group(of: workload, paths)
+        guard adopt || contents.group == group else {
+            throw Complaint(
+                "\(file) is the state of another workload or trust domain, group \(contents.group)",
+                fix: "name its workload, or add --adopt")
+        }
+        let folder = paths.stateDataFolder(workload)
+        guard entries(of: folder).isEmpty else {
+            throw Complaint(
+                "\(folder) holds a state already", fix: "move it away, or start the workload, which has it",
+                exitCode: 2)
+        }
+        var log = try StateLogRun("\(folder)/slot-0", StateLogConfiguration(group: group, fsync: .none))
+        if !contents.chunks.isEmpty { try log.restore(contents.chunks) }
+        for record in contents.records { try log.append(record.payload, type: record.type) }
+        try log.close()
+        let json = JSON.object([
+            "folder": .text("\(folder)/slot-0"), "records": .number(String(contents.records.count)),
+        ])
+        let text = "\(folder)/slot-0 holds the state; the next start of \(workload) finds it\n"
+        return Answer(text: options.json ? "\(json)\n" : text)
+    }
+
+    private func group(of workload: WorkloadName, _ paths: MeshPaths) throws(Complaint) -> StateGroup {
+        let bytes = try FileContent.read(
+            paths.trustBundleFile, atMost: Limits.trustBundleBytesMaximum + 1)
+        guard let bundle = try? TrustBundle(canonical: bytes),
+            let group = StateGroup(ReplicaGroup.eventual(of: workload, in: bundle.id))
+        else {
+            throw Complaint("\(paths.trustBundleFile) isn't a trust bundle", fix: "see `mesh trust show`")
+        }
+        return group
+    }
+}

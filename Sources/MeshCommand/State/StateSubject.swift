@@ -1,0 +1,50 @@
+import SidecarProtocol
+
+/// Whose state a verb is about: a workload of this host, or a replica's folder.
+struct StateSubject {
+    private let text: String
+    private let paths: MeshPaths
+
+    init(_ text: String, in paths: MeshPaths) {
+        self.text = text
+        self.paths = paths
+    }
+
+    /// The folders of its replicas here, one at least.
+    func slots() throws(Complaint) -> [String] {
+        if let status = FileStatus(text), status.isFolder { return [text] }
+        let folder = paths.stateDataFolder(try workload())
+        let slots = entries(of: folder).filter { $0.hasPrefix("slot-") }.sorted()
+        guard !slots.isEmpty else {
+            throw Complaint(
+                "\"\(text)\" has no state in \(folder)",
+                fix: "name a workload with `consistency: eventual` that ran here, or a replica's folder",
+                exitCode: 2)
+        }
+        return slots.map { "\(folder)/\($0)" }
+    }
+
+    /// The only one there is.
+    func slot() throws(Complaint) -> String {
+        let slots = try slots()
+        guard slots.count == 1 else {
+            throw Complaint(
+                "\"\(text)\" has \(slots.count) replicas here",
+                fix: "name one of: \(slots.joined(separator: ", "))",
+                exitCode: 2)
+        }
+        return slots[0]
+    }
+
+    func workload() throws(Complaint) -> WorkloadName {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count <= 2,
+            let name = try? WorkloadName(
+                namespace: parts.count == 2 ? parts[0] : "default", name: parts[parts.count - 1])
+        else {
+            throw Complaint(
+                "\"\(text)\" is not a workload's name", fix: "write NAME or NAMESPACE/NAME", exitCode: 64)
+        }
+        return name
+    }
+}
