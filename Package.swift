@@ -34,6 +34,8 @@ let package = Package(
         .systemLibrary(name: "CNetlink", pkgConfig: "libnl-route-3.0"),
         .target(name: "CCrypto"),
         .target(name: "CLinuxShims"),
+        // Lua for scripts of the state, loaded when the first one comes.
+        .target(name: "CLua", linkerSettings: [.linkedLibrary("dl")]),
 
         // The pure core: protocols as state machines, no I/O.
         .target(name: "SidecarProtocol", dependencies: ["CSodium", "CCrypto"], swiftSettings: house),
@@ -49,7 +51,7 @@ let package = Package(
         .target(
             name: "Sidecar",
             dependencies: [
-                "SidecarProtocol", "StateFiles", "Transport", "CSlirp", "CLinuxShims",
+                "SidecarProtocol", "StateFiles", "Transport", "CSlirp", "CLua", "CLinuxShims",
                 .product(name: "Logging", package: "swift-log"),
             ] + nio, swiftSettings: house),
         .target(
@@ -95,6 +97,7 @@ let package = Package(
             name: "SidecarTests",
             dependencies: [
                 "Sidecar", "SidecarProtocol", "Simulator", "StateFiles", "Transport", "CLinuxShims",
+                "mesh-sidecar",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio, swiftSettings: house),
         // The state server behind a socket, for what drives it from outside.

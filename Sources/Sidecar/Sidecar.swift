@@ -19,6 +19,7 @@ package enum Sidecar {
         if arguments.first == UserlandStackProcess.verb {
             exit(UserlandStackProcess.run(Array(arguments.dropFirst())))
         }
+        if arguments.first == ScriptLaunch.verb { exit(ScriptProcess.run()) }
         mesh_tune_allocator()
         mesh_set_dumpable(0)
         signal(SIGPIPE, SIG_IGN)

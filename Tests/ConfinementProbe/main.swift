@@ -1,4 +1,4 @@
-// `ConfinementProbe sidecar|node|issuer|none` closes a child of itself in for each attempt, as that process
+// `ConfinementProbe sidecar|node|issuer|scripts|none` closes a child of itself in for each attempt, as that process
 // closes itself in, and says what became of it: `NAME allowed`, `denied`, `killed`, or `open` without a filter.
 
 import CLinuxShims
@@ -15,6 +15,7 @@ func enter() -> [SystemError] {
     case "sidecar": Confinement.enterAsSidecar()
     case "node": Confinement.enterAsNode()
     case "issuer": Confinement.enterAsIssuer()
+    case "scripts": Confinement.enterAsScripts()
     default: []
     }
 }

@@ -77,6 +77,18 @@ struct ConfinementTests {
         #expect(names(results, "open").isEmpty)
     }
 
+    @Test("what runs scripts has its memory and nothing else", .enabled(if: geteuid() == 0, "needs root"))
+    func scripts() throws {
+        let results = try attempts(as: "scripts")
+        #expect(names(results, "allowed") == ["memory"])
+        #expect(
+            names(results, "denied")
+                == Self.refused.union(["tcp", "unix", "ping", "spawn", "thread", "read"]))
+        #expect(
+            names(results, "killed").isSuperset(of: Self.deadly.union(["execve", "execveat", "seccomp"])))
+        #expect(names(results, "open").isEmpty)
+    }
+
     @Test(
         "the node may use the network, and execute what stays under its list",
         .enabled(if: geteuid() == 0, "needs root"))

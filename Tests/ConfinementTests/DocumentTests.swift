@@ -15,7 +15,7 @@ struct DocumentTests {
 
     static let roles: [(name: String, calls: [SystemCall])] = [
         ("sidecar", Confinement.sidecarCalls), ("node", Confinement.nodeCalls),
-        ("issuer", Confinement.issuerCalls),
+        ("issuer", Confinement.issuerCalls), ("scripts", Confinement.scriptsCalls),
     ]
 
     @Test("is the one of the documentation")

@@ -14,7 +14,7 @@ struct ImportTests {
         ("Sources/SidecarProtocol/", []),
         ("Sources/Transport/", nio.union(system)),
         ("Sources/StateFiles/", system),
-        ("Sources/Sidecar/", nio.union(system).union(["StateFiles", "Transport", "CSlirp"])),
+        ("Sources/Sidecar/", nio.union(system).union(["StateFiles", "Transport", "CSlirp", "CLua"])),
         ("Sources/Node/", nio.union(system).union(["Transport"])),
         ("Sources/Launcher/", system.union(["CNetlink"])),
         (

@@ -50,7 +50,7 @@ struct Ending {
             let child = waitpid(-1, &status, WNOHANG | Int32(bitPattern: UInt32(__WALL)))
             if child > 0 {
                 // What the workload said last leaves by the stack, as long as its sidecar lives.
-                if child == supervisor.sidecar.processID { supervisor.sidecar.endStack() }
+                if child == supervisor.sidecar.processID { supervisor.sidecar.endChildren() }
                 continue
             }
             if child < 0 { return }

@@ -36,6 +36,8 @@ struct SidecarSupervision {
     private var workload: pid_t?
     /// The userland stack's processes that haven't been reaped; the last one is the sidecar's.
     private var stacks: [pid_t] = []
+    /// So those that run scripts.
+    private var scripts: [pid_t] = []
 
     /// - Parameters:
     ///   - control: the launcher's end of the first sidecar's socket.
@@ -83,7 +85,7 @@ struct SidecarSupervision {
         if control >= 0 { close(control) }
         control = -1
         processID = 0
-        endStack()
+        endChildren()
         isReady = false
         restartAt = now &+ pause
         pause = min(pause * 2, SidecarSupervision.pauseMaximum)
@@ -121,10 +123,10 @@ struct SidecarSupervision {
         guard let network, network.message.hasTAP, let tap = network.descriptors.last,
             descriptors.count == 2
         else { return }
-        let seed = StackSeed(
-            executable: plan.sidecar, datapath: network.message.datapath,
-            own: IPv4Address(number: plan.ownAddress.v4), tap: tap, channel: descriptors[0],
-            log: descriptors[1], launcher: launcher)
+        let own = IPv4Address(number: plan.ownAddress.v4)
+        let seed = SidecarChildSeed(
+            command: [plan.sidecar, StackLaunch.verb, network.message.datapath.rawValue, own.description],
+            descriptors: [descriptors[0], tap], log: descriptors[1], launcher: launcher)
         // Where it can't be started its channel ends, and the sidecar asks again after a pause.
         if let stack = try? seed.start(in: network.user) { stacks.append(stack) }
     }
@@ -133,10 +135,36 @@ struct SidecarSupervision {
         if let stack = stacks.last { kill(stack, SIGKILL) }
     }
 
-    /// - Returns: false where the process is none of its stacks.
-    mutating func reapedStack(_ process: pid_t) -> Bool {
-        guard let index = stacks.firstIndex(of: process) else { return false }
-        stacks.remove(at: index)
+    /// Starts the process that runs scripts, in the same way.
+    ///
+    /// - Parameter descriptors: its end of the channel, and its log; the caller closes them.
+    mutating func startScripts(_ descriptors: [Int32], launcher: pid_t) {
+        endScripts()
+        guard let network, descriptors.count == 2 else { return }
+        let seed = SidecarChildSeed(
+            command: [plan.sidecar, ScriptLaunch.verb], descriptors: [descriptors[0]],
+            log: descriptors[1], launcher: launcher)
+        if let process = try? seed.start(in: network.user) { scripts.append(process) }
+    }
+
+    func endScripts() {
+        if let process = scripts.last { kill(process, SIGKILL) }
+    }
+
+    func endChildren() {
+        endStack()
+        endScripts()
+    }
+
+    /// - Returns: false where the process is none that was started for a sidecar.
+    mutating func reapedChild(_ process: pid_t) -> Bool {
+        if let index = stacks.firstIndex(of: process) {
+            stacks.remove(at: index)
+        } else if let index = scripts.firstIndex(of: process) {
+            scripts.remove(at: index)
+        } else {
+            return false
+        }
         return true
     }
 

@@ -203,6 +203,8 @@ final class Supervisor {
         case .needsNode: startNode()
         case .startStack: sidecar.startStack(descriptors, launcher: launcher)
         case .endStack: sidecar.endStack()
+        case .startScripts: sidecar.startScripts(descriptors, launcher: launcher)
+        case .endScripts: sidecar.endScripts()
         case nil: return
         }
     }
@@ -273,7 +275,7 @@ final class Supervisor {
             case builder: builderEnded(status)
             case sidecar.processID: sidecarEnded(status)
             case initial: initialEnded(status)
-            case _ where sidecar.reapedStack(child): continue
+            case _ where sidecar.reapedChild(child): continue
             default: strangers[child] = status
             }
         }

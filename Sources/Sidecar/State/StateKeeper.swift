@@ -27,6 +27,10 @@ final class StateKeeper: StateLoopOwner, @unchecked Sendable {
         self.report = report
         var random = SystemRandomNumberGenerator()
         replica = StateReplica(settings.replica(seed: random.next()), at: Now.current())
+        replica.use(
+            ScriptClient(starter: LauncherScriptStarter(launcher: Sidecar.launcherSocket)) {
+                logger.log(level: ScriptClient.level($0), "script: \($1)")
+            })
         do {
             disk = try StateDisk(folder: settings.slot.folder) { [weak loop] outcome in
                 loop?.post { [weak self] in self?.handle(outcome) }

@@ -27,6 +27,11 @@ package enum SidecarMessage: Hashable, Sendable {
     case startStack
     /// End the userland stack, whatever it is doing.
     case endStack
+    /// Start the process that runs scripts, in place of one that runs. Descriptors beside it: its end of its
+    /// channel, and its log.
+    case startScripts
+    /// End the process that runs scripts, whatever it is doing.
+    case endScripts
 }
 
 package struct SidecarStart: Hashable, Sendable {
@@ -90,6 +95,12 @@ package enum StackLaunch {
     package static let verb = "userland-stack"
     package static let channelDescriptor: Int32 = 3
     package static let tapDescriptor: Int32 = 4
+}
+
+/// How the process that runs scripts is started: `mesh-sidecar scripts`.
+package enum ScriptLaunch {
+    package static let verb = "scripts"
+    package static let channelDescriptor: Int32 = 3
 }
 
 // MARK: - Encoding: an array of kind and fields
@@ -174,6 +185,8 @@ extension SidecarMessage {
         case .needsNode: CBOR.array([.unsigned(3)]).encoded()
         case .startStack: CBOR.array([.unsigned(4)]).encoded()
         case .endStack: CBOR.array([.unsigned(5)]).encoded()
+        case .startScripts: CBOR.array([.unsigned(6)]).encoded()
+        case .endScripts: CBOR.array([.unsigned(7)]).encoded()
         }
     }
 
@@ -189,6 +202,8 @@ extension SidecarMessage {
         case (.unsigned(3), 1): self = .needsNode
         case (.unsigned(4), 1): self = .startStack
         case (.unsigned(5), 1): self = .endStack
+        case (.unsigned(6), 1): self = .startScripts
+        case (.unsigned(7), 1): self = .endScripts
         default: throw .unexpected(field: "sidecar message")
         }
     }

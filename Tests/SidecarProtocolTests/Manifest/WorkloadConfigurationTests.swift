@@ -93,7 +93,10 @@ import Testing
         ] {
             #expect(try LauncherMessage(canonical: message.encoded()) == message)
         }
-        for message in [SidecarMessage.ready, .failed("why"), .needsNode, .startStack, .endStack] {
+        for message in [
+            SidecarMessage.ready, .failed("why"), .needsNode, .startStack, .endStack, .startScripts,
+            .endScripts,
+        ] {
             #expect(try SidecarMessage(canonical: message.encoded()) == message)
         }
     }

@@ -1,25 +1,23 @@
-// Starting the userland stack for a sidecar, whose filter of system calls lets it execute nothing.
+// Starting processes for a sidecar, whose filter of system calls lets it execute nothing: the userland stack,
+// and what runs scripts.
 
 import CLinuxShims
 import Glibc
 import SidecarProtocol
 
-/// What a process needs to become the userland stack of one workload.
-struct StackSeed {
-    let executable: String
-    let datapath: WorkloadConfiguration.Datapath
-    /// The workload's own virtual address.
-    let own: IPv4Address
-    let tap: Int32
-    /// The stack's end of its channel to the sidecar.
-    let channel: Int32
+/// What a process needs to become one of those.
+struct SidecarChildSeed {
+    /// The executable's path and its arguments.
+    let command: [String]
+    /// What it finds as descriptors 3 and following; first its end of its channel to the sidecar.
+    let descriptors: [Int32]
     let log: Int32
     let launcher: pid_t
 
     /// Starts it inside A, where the sidecar is, since it makes its namespaces below that one. It is this
     /// process's child.
     func start(in userNamespace: Int32) throws(LaunchFailure) -> pid_t {
-        let child = try checked(mesh_fork(), "can't start \(executable)", fix: ProcessLimits.fix)
+        let child = try checked(mesh_fork(), "can't start \(command[0])", fix: ProcessLimits.fix)
         guard child == 0 else { return child }
         guard mesh_enter_namespace(userNamespace, Int32(MESH_NEW_USER)) == 0 else {
             fail("can't enter the user namespace: \(errorText(errno))")
@@ -32,20 +30,18 @@ struct StackSeed {
         setpgid(0, 0)
         let null = open("/dev/null", O_RDWR)
         // Numbers out of the way of those that they become.
-        let sources = [log, channel, tap].map { fcntl($0, F_DUPFD_CLOEXEC, 16) }
+        let sources = ([log] + descriptors).map { fcntl($0, F_DUPFD_CLOEXEC, 16) }
         guard null >= 0, !sources.contains(-1) else { fail("no descriptors: \(errorText(errno))") }
         dup2(null, 0)
         dup2(null, 1)
-        dup2(sources[0], 2)
-        dup2(sources[1], StackLaunch.channelDescriptor)
-        dup2(sources[2], StackLaunch.tapDescriptor)
-        _ = mesh_close_range(UInt32(StackLaunch.tapDescriptor) + 1, .max)
+        for (index, source) in sources.enumerated() { dup2(source, Int32(index) + 2) }
+        _ = mesh_close_range(UInt32(sources.count) + 2, .max)
         InheritedSignals.reset()
         mesh_set_parent_death_signal(SIGKILL)
         guard getppid() == launcher else { _exit(ExitCode.ownFailure) }
-        let arguments = CStrings([executable, StackLaunch.verb, datapath.rawValue, own.description])
-        execve(executable, arguments.pointers, CStrings(StackSeed.environment()).pointers)
-        StandardStreams.complain("can't execute \(executable): \(errorText(errno))")
+        execve(
+            command[0], CStrings(command).pointers, CStrings(SidecarChildSeed.environment()).pointers)
+        StandardStreams.complain("can't execute \(command[0]): \(errorText(errno))")
         _exit(ExitCode.notExecutable)
     }
 
