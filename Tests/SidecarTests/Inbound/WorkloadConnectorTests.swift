@@ -54,10 +54,9 @@ struct WorkloadConnectorTests {
 
     @Test("with patience, a port that opens late is still reached")
     func patience() async throws {
-        let late = loopback(1, try LoopbackServer.freePort())
-        let opener = LateServer(late)
-        let outcome = try await connect([(loopback(8), late)], patience: .now() + .seconds(300)) {
-            opener.open()
+        let late = try LoopbackServer(isOpen: false)
+        let outcome = try await connect([(loopback(8), late.endpoint)], patience: .now() + .seconds(300)) {
+            late.open()
         }
         RawSocket.abort(try #require(outcome.socket))
     }
@@ -132,29 +131,19 @@ final class LoopbackServer: Sendable {
     let endpoint: Endpoint
     private let socket: Int32
 
-    init(backlog: Int32 = 16, endpoint wanted: Endpoint? = nil) throws {
+    /// - Parameter isOpen: else the port is taken, and refuses until `open`.
+    init(backlog: Int32 = 16, isOpen: Bool = true) throws {
         socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        let wanted = wanted ?? Endpoint(IPAddress(v4: 0x7F00_0001), 0)
-        try #require(RawSocket.bind(socket, to: wanted) == 0 && listen(socket, backlog) == 0)
+        try #require(RawSocket.bind(socket, to: Endpoint(IPAddress(v4: 0x7F00_0001), 0)) == 0)
+        try #require(!isOpen || listen(socket, backlog) == 0)
         endpoint = try #require(RawSocket.localEndpoint(of: socket))
     }
 
     deinit { close(socket) }
 
+    func open() { _ = listen(socket, 16) }
     func accept() { _ = Glibc.accept(socket, nil, nil) }
 
     /// A port that nothing listens on.
     static func freePort() throws -> UInt16 { try LoopbackServer().endpoint.port }
-}
-
-/// A server that opens its port when told to.
-///
-/// `@unchecked Sendable`: one test uses it, one call after the other.
-final class LateServer: @unchecked Sendable {
-    private let endpoint: Endpoint
-    private var server: LoopbackServer?
-
-    init(_ endpoint: Endpoint) { self.endpoint = endpoint }
-
-    func open() { server = try? LoopbackServer(endpoint: endpoint) }
 }
