@@ -22,7 +22,7 @@ enum AdminFailure: Error, Hashable {
 
 enum AdminClient {
     /// How long a sidecar may take, in milliseconds.
-    static let patience = 2_000
+    @TaskLocal static var patience = 2_000
 
     static func ask(_ socket: String, _ request: AdminRequest) -> Result<AdminAnswer, AdminFailure> {
         ask([(socket, request)])[0]

@@ -22,7 +22,7 @@ import Testing
         mesh.start("default/web", ["/flows": .init(200, #"{"flows":[\#(flow)]}"#)])
         mesh.start("default/client", instance: "aaaaaaaaaaaaaaaa", ["/flows": .init(200, #"{"flows":[]}"#)])
         let lines = try mesh.answer("flows").text.split(separator: "\n")
-        #expect(lines.count == 2)
+        try #require(lines.count == 2)
         #expect(
             lines[1].split(separator: " ").map(String.init) == [
                 "default/web", "default/client", "198.18.9.9:40000", "default/web", "198.18.3.4:8080", "tcp",
