@@ -41,6 +41,12 @@ final class ReplicaFacts {
     var fsync = ""
     var acknowledged = 0
     var replica = ""
+    /// As of the last round of gossip.
+    var standings: [Standing] = []
+    var contexts: [[UInt64]] = []
+    var connected: [ReplicaID] = []
+    /// Replicas of which a client has said, during this turn, that they won't come back.
+    var leaving: [UInt64] = []
 }
 
 extension StateReplica {
@@ -51,6 +57,8 @@ extension StateReplica {
             (name: "storage", heading: "Storage", fields: { facts.storageFields }),
         ]
         hooks.acknowledgedReplicas = { facts.acknowledged }
+        hooks.replicas = { facts.replicas }
+        hooks.forget = { facts.forget($0) }
         hooks.published = { published.messages.append(($0, $1)) }
         return hooks
     }

@@ -3,11 +3,13 @@
 extension StateReplica {
     package mutating func replicaUp(_ peer: InstanceID, at now: Now, effects: inout [Effect]) {
         gossip(.peerUp(peer), at: now)
+        noteReplicas()
         take(&effects)
     }
 
     package mutating func replicaDown(_ peer: InstanceID, at now: Now, effects: inout [Effect]) {
         gossip(.peerDown(peer), at: now)
+        noteReplicas()
         take(&effects)
     }
 
@@ -40,6 +42,7 @@ extension StateReplica {
         guard let deadline = gossip.nextDeadline, deadline <= now.monotonic else { return }
         store.settle()
         gossip(.deadline, at: now)
+        noteReplicas()
     }
 
     private mutating func gossip(_ input: StateGossip.Input, at now: Now) {

@@ -78,6 +78,7 @@ extension StateReplica {
             } catch {
                 effects.append(.log(.error, "a record of the log can't be joined: \(error)"))
             }
+        case RecordType.departure where payload.count == 8: recoverDeparture(payload)
         default: effects.append(.log(.warning, "a record of type \(type), of a later version, is skipped"))
         }
     }
@@ -94,6 +95,7 @@ extension StateReplica {
         let epoch = max(lastEpoch, store.highestEpoch(of: store.replica)) &+ 1
         store.begin(ReplicaID(hash: store.replica.hash, epoch: epoch))
         _ = server.takeMutations()
+        keptDepartures = store.removed
         guard keepEpoch() else { return }
         phase = .beginning(record: lastRecord)
         // `endTurn` flushes: jobs that were given before this one are still to be passed on.
@@ -118,6 +120,7 @@ extension StateReplica {
         facts.replica = store.replica.description
         facts.fsync = settings.fsync.name
         noteFacts()
+        noteReplicas()
         effects.append(.ready)
     }
 }

@@ -73,6 +73,8 @@ package struct StateReplica: ~Copyable {
     let settings: Settings
     /// The highest epoch of the own name that the log knows.
     var lastEpoch: UInt32 = 0
+    /// Replicas that won't come back, as the log knows it.
+    var keptDepartures: Set<UInt64> = []
     let facts = ReplicaFacts()
     let published = PublishedMessages()
     var hooks: StateHooks
@@ -102,6 +104,8 @@ package struct StateReplica: ~Copyable {
         static let delta: UInt8 = 1
         /// An epoch that the own replica has begun: 4 bytes, big-endian.
         static let epoch: UInt8 = 2
+        /// A replica that won't come back: the hash of its name, 8 bytes, big-endian.
+        static let departure: UInt8 = 3
     }
 
     package init(_ settings: Settings, at now: Now) {
@@ -133,7 +137,10 @@ package struct StateReplica: ~Copyable {
 
     /// Writes what isn't written, and that the log ended in order; then `closed`.
     package mutating func close(at now: Now, effects: inout [Effect]) {
-        if isServing { commit(at: now) }
+        if isServing {
+            commit(at: now)
+            keepDepartures()
+        }
         phase = .closing
         var jobs: [StateLogEffect] = []
         log.close(at: now.monotonic, effects: &jobs)
@@ -157,6 +164,7 @@ package struct StateReplica: ~Copyable {
             commit(at: now)
             sendPublished()
             gossipDeadline(at: now)
+            keepDepartures()
         }
         var jobs: [StateLogEffect] = []
         if let deadline = log.nextDeadline, deadline <= now.monotonic {

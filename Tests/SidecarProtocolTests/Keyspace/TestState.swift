@@ -100,7 +100,11 @@ struct RandomCalls {
             "zincrby \(key) 1.5 \(member)", "zrem \(key) \(member)", "zpopmin \(key)",
             "zremrangebyrank \(key) 0 0",
             "zunionstore \(key) 2 \(key) \(other)", "select 0", "select 1", "swapdb 0 1",
-            "msetnx \(key) 1 \(other) 2",
+            "msetnx \(key) 1 \(other) 2", "setbit \(key) 9 1", "bitop xor \(key) \(key) \(other)",
+            "pfadd \(key) \(member) \(number)", "pfmerge \(key) \(other)",
+            "sort \(key) by nosort store \(other)",
+            "sort \(key) alpha store \(key)",
+            "bitfield \(key) incrby u8 #\(member) 100 overflow fail incrby i5 0 9",
         ])
     }
 }

@@ -173,6 +173,67 @@ struct ReplicaLifeTests {
         #expect(one.ask("GET", "own") == "$1\r\n1\r\n")
     }
 
+    @Test("a replica that won't come back is forgotten on all others, and stays so over restarts")
+    func forgotten() {
+        let (one, two, three) = (replica(1), replica(2), replica(3))
+        let all = [one, two, three]
+        for (a, b) in [(one, two), (two, three), (one, three)] { meet(a, b) }
+        for (number, replica) in all.enumerated() { _ = replica.ask("SET", "k\(number)", "v") }
+        carry(all, seconds: 2)
+        let (own, name) = (one.name, three.name)
+        #expect(one.ask("CRDT.FORGET", name).contains("is connected: end it first"))
+        #expect(one.ask("CRDT.FORGET", own).contains("the replica itself"))
+        #expect(one.ask("CRDT.FORGET", "0123456789abcdef").contains("no replica 0123456789abcdef"))
+        #expect(one.ask("CRDT.FORGET", "three").contains("'three' is no replica's name"))
+        one.part(three.id)
+        two.part(three.id)
+        #expect(one.ask("CRDT.FORGET", name) == "+OK\r\n")
+        #expect(one.standing(of: name) == "left")
+        // On the disk before anybody else knows, and not undone by a start.
+        one.outbox = []
+        one.restart()
+        one.settle()
+        #expect(one.standing(of: name) == "left")
+        two.part(one.id)
+        meet(one, two)
+        carry([one, two], seconds: 1)
+        two.part(one.id)
+        two.restart()
+        two.settle()
+        #expect(two.standing(of: name) != "live")
+        meet(one, two)
+        carry([one, two], seconds: 12)
+        for replica in [one, two] {
+            #expect(["retired", nil].contains(replica.standing(of: name)))
+            #expect(replica.ask("GET", "k2") == "$1\r\nv\r\n")
+        }
+        // Should it come all the same, nothing is taken of it.
+        three.part(one.id)
+        three.part(two.id)
+        _ = three.ask("SET", "late", "v")
+        meet(one, three)
+        carry(all, seconds: 3)
+        #expect(one.ask("GET", "late") == "$-1\r\n")
+        #expect(one.logged.contains { $0.contains("is refused") })
+    }
+
+    @Test("CRDT.REPLICAS and MESH.DIGEST tell who has what, and CRDT.INFO what INFO does")
+    func mesh() {
+        let (one, two) = (replica(1), replica(2))
+        _ = one.ask("SET", "a", "1")
+        let digest = one.ask("MESH.DIGEST")
+        #expect(digest.hasPrefix("$40\r\n") && digest != two.ask("MESH.DIGEST"))
+        meet(one, two)
+        carry([one, two], seconds: 2)
+        #expect(one.ask("MESH.DIGEST") == digest && two.ask("MESH.DIGEST") == digest)
+        let replicas = two.ask("CRDT.REPLICAS")
+        #expect(replicas.hasPrefix("*2\r\n") && replicas.contains("connected\r\n:1\r\n"))
+        #expect(one.standing(of: one.name) == "own" && one.standing(of: two.name) == "live")
+        // Each has seen the other's beginning, and the one write.
+        #expect(replicas.contains("\(one.name):1") && replicas.contains("\(two.name):1"))
+        #expect(two.ask("CRDT.INFO").contains("crdt_replica\r\n$18\r\n\(two.name)\r\n"))
+    }
+
     @Test("a full disk refuses writes and says so, answers reads, and clears by itself")
     func fullDisk() {
         let replica = replica()
@@ -195,6 +256,21 @@ struct ReplicaLifeTests {
             replica.settle()
         }
         #expect(replica.ask("SET", "a", "2") == "+OK\r\n")
+    }
+}
+
+extension SimulatedReplica {
+    /// As CRDT.REPLICAS names it.
+    fileprivate var name: String {
+        let words = ask("CRDT.INFO").split(separator: "\r\n")
+        return words.firstIndex(of: "crdt_replica").map { String(words[$0 + 2]) } ?? ""
+    }
+
+    /// nil: it isn't listed.
+    fileprivate func standing(of name: String) -> String? {
+        let words = ask("CRDT.REPLICAS").split(separator: "\r\n")
+        return words.indices.first { $0 + 6 < words.count && words[$0] == "replica" && words[$0 + 2] == name }
+            .map { String(words[$0 + 6]) }
     }
 }
 

@@ -40,11 +40,16 @@ extension Keyspace {
     }
 
     /// Changes a string's bytes where they are, if nobody else holds them.
-    private mutating func edit(at index: Int, _ change: (inout [UInt8]) -> Void) -> ByteString {
+    ///
+    /// - Parameter notes: false: the caller says itself that the key has changed.
+    mutating func edit(
+        at index: Int, notes: Bool = true, _ change: (inout [UInt8]) -> Void
+    ) -> ByteString {
         var whole = value(at: index).string ?? .empty
         databases[selected].items[index].value.value = .integer(0)
         change(&whole.bytes)
-        replace(at: index, .raw(whole))
+        databases[selected].items[index].value.value = .raw(whole)
+        if notes { changed(at: index) }
         return whole
     }
 

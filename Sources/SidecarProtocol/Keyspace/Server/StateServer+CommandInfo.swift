@@ -70,17 +70,18 @@ extension StateServer {
         keyspace.reply.bulk("begin_search")
         keyspace.reply.map(2)
         keyspace.reply.bulk("type")
-        keyspace.reply.bulk("index")
+        let place = Int(spec.begin)
+        keyspace.reply.bulk(place == nil ? "unknown" : "index")
         keyspace.reply.bulk("spec")
-        writeMap([("index", Int(spec.begin) ?? 0)])
+        writeMap(place.map { [("index", $0)] } ?? [])
         keyspace.reply.bulk("find_keys")
         keyspace.reply.map(2)
         keyspace.reply.bulk("type")
         let isCounted = spec.find.first == "#"
         let numbers = spec.find.drop { $0 == "#" }.split(separator: ":").map { Int($0) ?? 0 }
-        keyspace.reply.bulk(isCounted ? "keynum" : "range")
+        keyspace.reply.bulk(place == nil ? "unknown" : isCounted ? "keynum" : "range")
         keyspace.reply.bulk("spec")
-        guard numbers.count == 3 else { return keyspace.reply.map(0) }
+        guard numbers.count == 3, place != nil else { return keyspace.reply.map(0) }
         if isCounted {
             writeMap([("keynumidx", numbers[0]), ("firstkey", numbers[1]), ("keystep", numbers[2])])
         } else {

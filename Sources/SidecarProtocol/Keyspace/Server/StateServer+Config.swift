@@ -39,6 +39,7 @@ extension StateServer {
             ("zset-max-ziplist-value", \.sortedListpackValue),
             ("list-max-listpack-size", \.listListpackSize),
             ("list-max-ziplist-size", \.listListpackSize),
+            ("hll-sparse-max-bytes", \.hyperLogLogSparseBytes),
             ("proto-max-bulk-len", \.stringBytesMaximum),
         ]
 

@@ -193,6 +193,10 @@ package struct StateHooks {
     package var sections: [(name: String, heading: String, fields: () -> [(String, String)])] = []
     /// How many replicas have all that was written: WAIT's answer.
     package var acknowledgedReplicas: () -> Int = { 0 }
+    /// The replicas of this state, sorted by name; nil: it has none.
+    package var replicas: (() -> [ReplicaDescription])?
+    /// A replica won't come back, by the hash of its name: why that can't be said of it, or nil.
+    package var forget: ((UInt64) -> String?)?
     package var scriptEngine: (any ScriptEngine)?
     /// DEBUG SLEEP, where a test wants it.
     package var sleep: (MonotonicTime.Span) -> Void = { _ in }

@@ -34,10 +34,12 @@ final class Command: Sendable {
     }
 
     enum Group: String, CaseIterable, Sendable {
-        case generic, string, list, set
+        case generic, string, bitmap, hyperloglog, list, set
         case sortedSet = "sorted-set"
         case hash, pubsub, transactions, connection
         case server, scripting
+        /// No commands of Redis.
+        case mesh
     }
 
     enum Body: Sendable {

@@ -6,8 +6,10 @@ struct CommandTable: Sendable {
     private let slots: [Int16]
 
     static let standard = CommandTable(
-        generic + strings + hashes + lists + sets + sortedSets + transactions + pubsub + connection + server
-            + scripting)
+        generic + strings + bitmaps + hyperLogLogs + hashes + lists + sets + sortedSets + transactions
+            + pubsub + connection
+            + server
+            + scripting + mesh)
 
     private init(_ commands: [Command]) {
         self.commands = commands

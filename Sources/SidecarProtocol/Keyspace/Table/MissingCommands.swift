@@ -2,10 +2,6 @@
 enum MissingCommands {
     static let all: [(group: String, names: String)] = [
         (
-            "bitmap",
-            "BITCOUNT BITFIELD BITFIELD_RO BITOP BITPOS GETBIT SETBIT"
-        ),
-        (
             "cluster",
             "ASKING CLUSTER READONLY READWRITE"
         ),
@@ -16,7 +12,7 @@ enum MissingCommands {
         ),
         (
             "generic",
-            "DUMP MIGRATE RESTORE SORT SORT_RO"
+            "DUMP MIGRATE RESTORE"
         ),
         (
             "geo",
@@ -25,7 +21,7 @@ enum MissingCommands {
         ),
         (
             "hyperloglog",
-            "PFADD PFCOUNT PFDEBUG PFMERGE PFSELFTEST"
+            "PFSELFTEST"
         ),
         (
             "pubsub",

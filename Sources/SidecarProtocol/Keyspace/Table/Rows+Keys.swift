@@ -110,6 +110,16 @@ extension CommandTable {
             tips: "nondeterministic_output request_policy:special", "Incrementally iterate the keys space",
             .data { k throws(CommandError) in try k.scan() }),
         Command(
+            "sort", -2, .generic, "1.0.0", [.write, .denyoom, .movableKeys], keys: (1, 1, 1),
+            specs: "RO access @1 0:1:0 | RO access @? ? | OW update @STORE:1 0:1:0",
+            acl: "write set sortedset list slow dangerous", "Sort the elements in a list, set or sorted set",
+            .data { k throws(CommandError) in try k.sort(isReadOnly: false) }),
+        Command(
+            "sort_ro", -2, .generic, "7.0.0", [.readonly, .movableKeys], keys: (1, 1, 1),
+            specs: "RO access @1 0:1:0 | RO access @? ?", acl: "read set sortedset list slow dangerous",
+            "Sort the elements in a list, set or sorted set. Read-only variant of SORT.",
+            .data { k throws(CommandError) in try k.sort(isReadOnly: true) }),
+        Command(
             "touch", -2, .generic, "3.2.1", [.readonly, .fast], keys: (1, -1, 1), specs: "RO @1 -1:1:0",
             acl: "keyspace read fast", tips: "request_policy:multi_shard response_policy:agg_sum",
             "Alters the last access time of a key(s). Returns the number of existing keys specified.",

@@ -277,6 +277,8 @@ package struct KeyspaceSettings: Sendable {
     var sortedListpackEntries = 128
     var sortedListpackValue = 64
     var listListpackSize = -2
+    /// The longest string of a sparse HyperLogLog, in bytes.
+    var hyperLogLogSparseBytes = 3000
     /// The longest string, in bytes.
     var stringBytesMaximum = Limits.stateBulkBytesMaximum
 
