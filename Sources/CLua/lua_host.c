@@ -18,6 +18,7 @@
 
 #include "channel.h"
 #include "lua_libraries.h"
+#include "lua_msgpack.h"
 #include "lua_protection.h"
 #include "lua_values.h"
 #include "sha1.h"
@@ -206,7 +207,8 @@ static const char *const allowed[] = {
     "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
     "select", "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "_VERSION", "collectgarbage",
 };
-static const char *const libraries[] = {"string", "table", "math", "redis", "bit", "struct", "cjson"};
+static const char *const libraries[] = {"string", "table", "math", "redis", "bit", "struct", "cjson",
+                                       "cmsgpack"};
 
 static void build_environment(lua_State *lua) {
     lua_createtable(lua, 0, 40);
@@ -416,6 +418,7 @@ const char *mesh_lua_load(void) {
     open_redis(lua);
     lua_open_bit(lua);
     lua_open_struct(lua);
+    lua_open_msgpack(lua);
     lua_settop(lua, 0);
     if (lua_api.luaopen_cjson != NULL) {
         lua_pushcclosure(lua, lua_api.luaopen_cjson, 0);

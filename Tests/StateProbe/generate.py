@@ -13,6 +13,30 @@ ODD_FLOATS = [b"inf", b"-inf", b"nan", b"x", b"", b"1e400", b"0x10", b"1e-5", b"
 PATTERNS = [b"*", b"k?", b"[a-c]", b"a*", b"k[^1]", b"\\a", b"*b*", b"?", b"[", b"**", b"k[1-3]"]
 
 
+# What a redis-server 7.0.15 has dumped, of each encoding.
+DUMPED = [bytes.fromhex(text) for text in (
+    "00c0f90a005e26d130d7a242ab",
+    "00c12c010a00954261f265825c10",
+    "00c290eefeff0a002875de7b13eb2800",
+    "000d313039393531313632373737360a00dcd5c1feb95f4c57",
+    "000568656c6c6f0a006372df766534200a",
+    "00c31341980361626361e05f02007ae0ff00e01800017a7a0a00dd72974904bfb146",
+    "12050240525200000011000101dfff023f0140017f01c08002d00002cfff02f1001003f1008003f1ff7f03f2ffff7f04f200"
+    "008004f4000000800000000009f4ffffff7fffffffff09f4000000000000004009816102ff01c3093f016262e03200016262"
+    "01c3094040016363e0330001636302090900000001008001ff01c30c412c017878e0ff00e017000178780a00b729abdc2be3"
+    "cc49",
+    "1203020f0f00000004000001010102010301ff020f0f00000004000401050106010701ff020b0b000000020008010901ff0a"
+    "009e5dd02aa9ffd344",
+    "0b0e0200000003000000fdff010002000a00d1b78ed9bc07c27f",
+    "0b14040000000300000090eefeff05000000701101000a00bfd8676e87ff269c",
+    "0b180800000002000000ffffffffffffffff00000000000100000a00198b74b37c138b2a",
+    "02030162c00a01610a00d0e848cc6444f0c6",
+    "101d1d00000006008166020101816702847465787405816802f290eefe04ff0a004bc2d6c3cd233a64",
+    "0402016701760166c0010a000f17ef8620890e1e",
+    "111d1d0000000600816202842d322e3505816102010181630283696e6604ff0a009b1887c2526582cb",
+    "05030163000000000000f07f0161000000000000f03f016200000000000004c00a00c72e14909bdf6c0b")]
+
+
 class Generator:
     def __init__(self, seed):
         self.r = random.Random(seed)
@@ -143,6 +167,22 @@ class Generator:
             if self.r.random() < 0.1 else [b"get", k],
             lambda: [b"config", b"set", b"hll-sparse-max-bytes", self.one(b"3000", b"3000", b"200", b"0")])()
 
+    def dumps(self):
+        k = self.key()
+        def payload():
+            one = self.r.choice(DUMPED)
+            if self.r.random() < 0.9:
+                return one
+            place = self.r.randrange(len(one))
+            return one[:place] + bytes([self.r.randrange(256)]) + one[place + 1:]
+        return self.one(
+            lambda: [b"restore", k, self.one(b"0", b"0", b"5000000", b"-1", b"x"), payload()] + self.maybe(b"REPLACE")
+            + self.one([], [], [b"IDLETIME", b"5"], [b"FREQ", b"5"], [b"FREQ", b"256"], [b"x"]),
+            lambda: [b"restore", k, b"33177117420000", payload(), b"ABSTTL", b"REPLACE"],
+            lambda: [b"restore", k, b"0", payload(), b"REPLACE"], lambda: [b"dump", self.one(b"none", k)],
+            lambda: [b"lrange", k, b"0", b"-1"], lambda: [b"smembers", k], lambda: [b"hgetall", k],
+            lambda: [b"zrange", k, b"0", b"-1", b"WITHSCORES"], lambda: [b"get", k], lambda: [b"object", b"encoding", k])()
+
     def keys(self):
         k, other = self.key(), self.key()
         return self.one(
@@ -248,4 +288,4 @@ class Generator:
             lambda: [b"object", b"nosuch", b"k"], lambda: [b"client", b"reply", b"x"], lambda: [b"auth", b"x"])()
 
     drawing = (b"sort", b"sort_ro", b"spop", b"srandmember", b"hrandfield", b"zrandmember")
-    families = [strings, strings, bits, sorting, counts, keys, hashes, lists, sets, sorted_sets, sorted_sets, connection]
+    families = [strings, strings, bits, sorting, counts, dumps, keys, hashes, lists, sets, sorted_sets, sorted_sets, connection]

@@ -45,6 +45,9 @@ final class ReplicaFacts {
     var standings: [Standing] = []
     var contexts: [[UInt64]] = []
     var connected: [ReplicaID] = []
+    /// BGSAVE, during this turn.
+    var wantsSnapshot = false
+    var lastSnapshot: WallTime?
     /// Replicas of which a client has said, during this turn, that they won't come back.
     var leaving: [UInt64] = []
 }
@@ -57,6 +60,8 @@ extension StateReplica {
             (name: "storage", heading: "Storage", fields: { facts.storageFields }),
         ]
         hooks.acknowledgedReplicas = { facts.acknowledged }
+        hooks.beginSnapshot = { facts.wantsSnapshot = true }
+        hooks.lastSnapshot = { facts.lastSnapshot }
         hooks.replicas = { facts.replicas }
         hooks.forget = { facts.forget($0) }
         hooks.published = { published.messages.append(($0, $1)) }

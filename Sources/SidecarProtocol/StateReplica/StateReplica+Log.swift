@@ -18,6 +18,7 @@ extension StateReplica {
             case .snapshotWanted: isSnapshotWanted = true
             case .snapshotRoom: writeSnapshot()
             case .snapshotDone(let record):
+                facts.lastSnapshot = now.wall
                 if mergeKeeping == .inSnapshot { mergeKeeping = .kept }
                 effects.append(.log(.debug, "a snapshot stands for the \(record) records of the log so far"))
             case .snapshotFailed(let why):
@@ -136,6 +137,7 @@ extension StateReplica {
     }
 
     mutating func beginSnapshot() {
+        if facts.wantsSnapshot { (facts.wantsSnapshot, isSnapshotWanted) = (false, true) }
         guard isSnapshotWanted, export == nil, log.beginSnapshot() != nil else { return }
         isSnapshotWanted = false
         // The records before go, and with them the one that says which epoch this is.

@@ -16,6 +16,29 @@ struct StateServerTests {
         #expect(state.call("lrange l 0 -1", third) == "*1 $1 2")
     }
 
+    @Test("what there is not is told so in Redis's words, or truthfully as empty")
+    func absent() {
+        let state = TestState()
+        let client = state.open()
+        #expect(state.call("function flush async", client) == "+OK")
+        #expect(state.call("function flush now", client).contains("only supports SYNC|ASYNC"))
+        #expect(state.call("function list libraryname x withcode", client) == "*0")
+        #expect(state.call("function list x", client) == "-ERR Unknown argument x")
+        #expect(state.call("cluster info", client) == "-ERR This instance has cluster support disabled")
+        #expect(
+            state.call("client getredir", client) == ":-1"
+                && state.call("client tracking off", client) == "+OK")
+        #expect(state.call("client tracking on", client).hasPrefix("-ERR this server tells no client"))
+        #expect(state.call("config rewrite", client) == "-ERR The server is running without a config file")
+        #expect(
+            state.call("acl users", client) == "*1 $7 default" && state.call("module list", client) == "*0")
+        #expect(state.call("bgsave", client) == "-ERR this state is kept on no disk")
+        #expect(state.call("lastsave", client) == ":1700000000")
+        #expect(
+            state.call("command getkeysandflags smove a b x", client)
+                == "*2 *2 $1 a *3 +RW +access +delete *2 $1 b *2 +RW +insert")
+    }
+
     @Test("who waited long enough is told so, and goes on with what it sent meanwhile")
     func timeout() {
         let state = TestState()

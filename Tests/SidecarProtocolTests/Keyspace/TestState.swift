@@ -54,6 +54,7 @@ final class TestState {
     }
 
     var digest: String { String(decoding: server.keyspace.digest(), as: UTF8.self) }
+    func value(_ key: ByteString) -> Value? { server.keyspace.databases[0].items[key]?.value }
     var keyCount: Int { server.keyspace.databases.reduce(0) { $0 + $1.items.count } }
     var deadline: MonotonicTime? { server.nextDeadline }
     func wantsInput(_ client: ClientID) -> Bool { server.wantsInput(client) }

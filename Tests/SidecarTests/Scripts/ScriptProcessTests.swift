@@ -83,6 +83,23 @@ struct ScriptProcessTests {
         #expect(run(script) == reply)
     }
 
+    @Test(
+        "cmsgpack packs as Redis does, and unpacks all of it or one value after the other",
+        arguments: [
+            ("return {string.byte(cmsgpack.pack(-33, 1.5, {}), 1, -1)}", "208 223 202 63 192 0 0 144"),
+            ("return {string.byte(cmsgpack.pack({1,'a',{k=true}}), 1, -1)}", "147 1 161 97 129 161 107 195"),
+            ("return cmsgpack.unpack(cmsgpack.pack({1, -70000, 2^40}))", "1 -70000 1099511627776"),
+            ("return {cmsgpack.unpack_one(cmsgpack.pack(7, 8))}", "1 7"),
+            ("return {cmsgpack.unpack_one(cmsgpack.pack(7, 8), 1)}", "-1 8"),
+            ("local t = {} t[1] = t return {#cmsgpack.pack(t)}", "17"),
+        ])
+    func messagePack(script: String, numbers: String) {
+        let words = numbers.split(separator: " ")
+        #expect(run(script) == "*\(words.count)\r\n" + words.map { ":\($0)\r\n" }.joined())
+        #expect(run("return cmsgpack.unpack('\\146')").contains("Missing bytes in input."))
+        #expect(run("return cmsgpack.unpack('\\193')").contains("Bad data format in input."))
+    }
+
     @Test("keys, arguments and calls arrive; RESP3 stays RESP3")
     func calls() {
         #expect(

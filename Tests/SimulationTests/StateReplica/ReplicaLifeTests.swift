@@ -110,6 +110,23 @@ struct ReplicaLifeTests {
         #expect(replica.ask("INFO", "crdt").contains(".4\r\n"))
     }
 
+    @Test("BGSAVE makes a snapshot, and LASTSAVE says when")
+    func save() {
+        let replica = replica()
+        let begun = replica.ask("LASTSAVE")
+        _ = replica.ask("SET", "a", "1")
+        replica.pass(.seconds(5))
+        #expect(replica.ask("LASTSAVE") == begun)
+        #expect(replica.ask("BGSAVE") == "+Background saving started\r\n")
+        replica.settle()
+        #expect(replica.disk.files.contains { $0.name.hasPrefix("snapshot-") })
+        #expect(replica.ask("LASTSAVE") != begun)
+        #expect(replica.ask("SAVE").hasPrefix("-ERR SAVE would stop every client"))
+        replica.restart()
+        replica.settle()
+        #expect(replica.ask("GET", "a") == "$1\r\n1\r\n")
+    }
+
     @Test("writes of two replicas meet, and so does what was published")
     func two() {
         let (one, two) = (replica(1), replica(2))

@@ -114,7 +114,7 @@ extension StateServer {
         for subcommand in command.subcommands { document(subcommand) }
     }
 
-    mutating func keysOfCommand() throws(CommandError) {
+    mutating func keysOfCommand(withFlags: Bool = false) throws(CommandError) {
         let arguments = ContiguousArray(keyspace.arguments[2...])
         guard let command = table.command(arguments[0]) else {
             throw CommandError("Invalid command specified")
@@ -125,15 +125,19 @@ extension StateServer {
         guard called.allowsCount(arguments.count) else {
             throw CommandError("Invalid number of arguments specified for command")
         }
-        var places: [Int] = []
+        var places: [(place: Int, flags: [Substring])] = []
         for spec in specs {
             guard let found = spec.places(in: arguments) else {
                 throw CommandError("Invalid arguments specified for command")
             }
-            places += found
+            places += found.map { ($0, spec.flags) }
         }
         keyspace.reply.array(places.count)
-        for place in places { keyspace.reply.bulk(arguments[place]) }
+        for (place, flags) in places {
+            if withFlags { keyspace.reply.array(2) }
+            keyspace.reply.bulk(arguments[place])
+            if withFlags { writeSet(flags.map(String.init), simple: true) }
+        }
     }
 
     mutating func listCommands() throws(CommandError) {

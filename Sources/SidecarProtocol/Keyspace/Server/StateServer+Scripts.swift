@@ -103,6 +103,11 @@ extension StateServer {
             if command.flags.contains(.noscript) {
                 throw CommandError("This Redis command is not allowed from script")
             }
+            guard command.modes.contains(configuration.consistency.mode) else {
+                throw CommandError(
+                    "\(command.name.uppercased()) is not available under `consistency: "
+                        + "\(configuration.consistency.rawValue)`")
+            }
             if isReadOnly, command.flags.contains(.write) {
                 throw CommandError("Write commands are not allowed from read-only scripts.")
             }

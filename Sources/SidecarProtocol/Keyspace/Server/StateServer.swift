@@ -197,6 +197,10 @@ package struct StateHooks {
     package var replicas: (() -> [ReplicaDescription])?
     /// A replica won't come back, by the hash of its name: why that can't be said of it, or nil.
     package var forget: ((UInt64) -> String?)?
+    /// Begins a snapshot of the log; nil: nothing is kept on a disk.
+    package var beginSnapshot: (() -> Void)?
+    /// When the last snapshot was complete; nil: none was, since the start.
+    package var lastSnapshot: () -> WallTime? = { nil }
     package var scriptEngine: (any ScriptEngine)?
     /// DEBUG SLEEP, where a test wants it.
     package var sleep: (MonotonicTime.Span) -> Void = { _ in }

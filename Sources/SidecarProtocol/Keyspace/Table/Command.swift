@@ -37,7 +37,7 @@ final class Command: Sendable {
         case generic, string, bitmap, hyperloglog, list, set
         case sortedSet = "sorted-set"
         case hash, pubsub, transactions, connection
-        case server, scripting
+        case server, scripting, cluster
         /// No commands of Redis.
         case mesh
     }
@@ -160,7 +160,8 @@ struct KeySpec {
         let parts = begin.split(separator: ":")
         guard parts.count == 2, let start = Int(parts[1]) else { return nil }
         let word = ByteString(parts[0]).lowercased
-        return arguments.indices.first { $0 >= max(start, 1) && arguments[$0].lowercased == word }
+        // SORT takes the last of several.
+        return arguments.indices.last { $0 >= max(start, 1) && arguments[$0].lowercased == word }
             .map { $0 + 1 }
     }
 }

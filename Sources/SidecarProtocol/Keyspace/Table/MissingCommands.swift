@@ -2,17 +2,12 @@
 enum MissingCommands {
     static let all: [(group: String, names: String)] = [
         (
-            "cluster",
-            "ASKING CLUSTER READONLY READWRITE"
-        ),
-        (
             "connection",
-            "CLIENT|CACHING CLIENT|GETREDIR CLIENT|PAUSE CLIENT|TRACKING CLIENT|TRACKINGINFO "
-                + "CLIENT|UNPAUSE"
+            "CLIENT|PAUSE CLIENT|UNPAUSE"
         ),
         (
             "generic",
-            "DUMP MIGRATE RESTORE"
+            "MIGRATE"
         ),
         (
             "geo",
@@ -29,14 +24,14 @@ enum MissingCommands {
         ),
         (
             "scripting",
-            "FCALL FCALL_RO FUNCTION SCRIPT|DEBUG"
+            "FCALL FCALL_RO FUNCTION|DELETE FUNCTION|DUMP FUNCTION|KILL FUNCTION|LOAD FUNCTION|RESTORE "
+                + "FUNCTION|STATS SCRIPT|DEBUG"
         ),
         (
             "server",
             "ACL|CAT ACL|DELUSER ACL|DRYRUN ACL|GENPASS ACL|GETUSER ACL|LIST ACL|LOAD ACL|LOG "
-                + "ACL|SAVE ACL|SETUSER ACL|USERS BGREWRITEAOF BGSAVE COMMAND|GETKEYSANDFLAGS "
-                + "CONFIG|REWRITE FAILOVER LASTSAVE LATENCY LOLWUT MEMORY|DOCTOR MEMORY|MALLOC-STATS "
-                + "MEMORY|PURGE MEMORY|STATS MODULE MONITOR PSYNC REPLCONF REPLICAOF RESTORE-ASKING SAVE "
+                + "ACL|SAVE ACL|SETUSER FAILOVER LATENCY LOLWUT MEMORY|DOCTOR MEMORY|MALLOC-STATS "
+                + "MEMORY|PURGE MEMORY|STATS MODULE|LOAD MODULE|LOADEX MODULE|UNLOAD MONITOR PSYNC REPLCONF REPLICAOF RESTORE-ASKING "
                 + "SHUTDOWN SLAVEOF SLOWLOG SYNC"
         ),
         (

@@ -9,6 +9,7 @@ extension CommandTable {
         Command(
             "bitfield", -2, .bitmap, "3.2.0", [.write, .denyoom], keys: (1, 1, 1),
             specs: "RW access update variable_flags @1 0:1:0", acl: "write bitmap slow",
+            conditional: .withWords(["incrby", "fail"]),
             "Perform arbitrary bitfield integer operations on strings",
             .data { k throws(CommandError) in try k.bitField(isReadOnly: false) }),
         Command(

@@ -11,9 +11,18 @@ extension CommandTable {
             "A container for client connection commands", .container,
             [
                 Command(
+                    "client|caching", 3, .connection, "6.0.0", [.noscript, .loading, .stale],
+                    acl: "slow connection",
+                    "Instruct the server about tracking or not keys in the next request",
+                    .server { s throws(CommandError) in try s.setCaching() }),
+                Command(
                     "client|getname", 2, .connection, "2.6.9", [.noscript, .loading, .stale],
                     acl: "slow connection", "Get the current connection name",
                     .server { s throws(CommandError) in s.clientName() }),
+                Command(
+                    "client|getredir", 2, .connection, "6.0.0", [.noscript, .loading, .stale],
+                    acl: "slow connection", "Get tracking notifications redirection client ID if any",
+                    .server { s throws(CommandError) in s.trackingRedirection() }),
                 Command(
                     "client|help", 2, .connection, "5.0.0", [.loading, .stale], acl: "slow connection",
                     "Show helpful text about the different subcommands",
@@ -54,6 +63,15 @@ extension CommandTable {
                     "client|setname", 3, .connection, "2.6.9", [.noscript, .loading, .stale],
                     acl: "slow connection", "Set the current connection name",
                     .server { s throws(CommandError) in try s.setClientName() }),
+                Command(
+                    "client|tracking", -3, .connection, "6.0.0", [.noscript, .loading, .stale],
+                    acl: "slow connection", "Enable or disable server assisted client side caching support",
+                    .server { s throws(CommandError) in try s.setTracking() }),
+                Command(
+                    "client|trackinginfo", 2, .connection, "6.2.0", [.noscript, .loading, .stale],
+                    acl: "slow connection",
+                    "Return information about server assisted client side caching for the current connection",
+                    .server { s throws(CommandError) in s.trackingInfo() }),
                 Command(
                     "client|unblock", -3, .connection, "5.0.0", [.admin, .noscript, .loading, .stale],
                     acl: "admin slow dangerous connection",

@@ -11,6 +11,11 @@ extension CommandTable {
             acl: "keyspace write slow", tips: "request_policy:multi_shard response_policy:agg_sum",
             "Delete a key", .data { k throws(CommandError) in k.deleteKeys() }),
         Command(
+            "dump", 2, .generic, "2.6.0", [.readonly], keys: (1, 1, 1), specs: "RO access @1 0:1:0",
+            acl: "keyspace read slow", tips: "nondeterministic_output",
+            "Return a serialized version of the value stored at the specified key.",
+            .data { k throws(CommandError) in k.dump() }),
+        Command(
             "exists", -2, .generic, "1.0.0", [.readonly, .fast], keys: (1, -1, 1), specs: "RO @1 -1:1:0",
             acl: "keyspace read fast", tips: "request_policy:multi_shard response_policy:agg_sum",
             "Determine if a key exists", .data { k throws(CommandError) in k.countExisting() }),
@@ -105,6 +110,11 @@ extension CommandTable {
             specs: "RW access delete @1 0:1:0 | OW insert @2 0:1:0", acl: "keyspace write fast",
             conditional: .always, "Rename a key, only if the new key does not exist",
             .data { k throws(CommandError) in try k.rename(onlyNew: true) }),
+        Command(
+            "restore", -4, .generic, "2.6.0", [.write, .denyoom], keys: (1, 1, 1),
+            specs: "OW update @1 0:1:0", acl: "keyspace write slow dangerous", conditional: .always,
+            "Create a key using the provided serialized value, previously obtained using DUMP.",
+            .data { k throws(CommandError) in try k.restore() }),
         Command(
             "scan", -2, .generic, "2.8.0", [.readonly], acl: "keyspace read slow",
             tips: "nondeterministic_output request_policy:special", "Incrementally iterate the keys space",

@@ -27,6 +27,24 @@ extension CommandTable {
             "Execute a read-only Lua script server side",
             .server { s throws(CommandError) in try s.evaluateKept(isReadOnly: true) }),
         Command(
+            "function", -2, .scripting, "7.0.0", [], acl: "slow", "A container for function commands",
+            .container,
+            [
+                Command(
+                    "function|flush", -2, .scripting, "7.0.0", [.write, .noscript],
+                    acl: "write slow scripting",
+                    tips: "request_policy:all_shards response_policy:all_succeeded", "Deleting all functions",
+                    .server { s throws(CommandError) in try s.flushFunctions() }),
+                Command(
+                    "function|help", 2, .scripting, "7.0.0", [.loading, .stale], acl: "slow scripting",
+                    "Show helpful text about the different subcommands",
+                    .server { s throws(CommandError) in s.help("function") }),
+                Command(
+                    "function|list", -2, .scripting, "7.0.0", [.noscript], acl: "slow scripting",
+                    tips: "nondeterministic_output_order", "List information about all the functions",
+                    .server { s throws(CommandError) in try s.listFunctions() }),
+            ]),
+        Command(
             "script", -2, .scripting, "2.6.0", [], acl: "slow",
             "A container for Lua scripts management commands", .container,
             [
