@@ -69,7 +69,7 @@ extension StateReplica {
     }
 
     /// A peer has told how far it is.
-    mutating func acknowledged(at now: Now) {
+    mutating func noteAcknowledgements() {
         facts.acknowledged = gossip.acknowledgements(of: store.version[store.replica], store: store)
     }
 

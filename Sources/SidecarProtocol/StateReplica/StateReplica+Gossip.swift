@@ -2,15 +2,24 @@
 
 extension StateReplica {
     package mutating func replicaUp(_ peer: InstanceID, at now: Now, effects: inout [Effect]) {
+        guard isServing else { return early.append(peer) }
         gossip(.peerUp(peer), at: now)
         noteReplicas()
         take(&effects)
     }
 
     package mutating func replicaDown(_ peer: InstanceID, at now: Now, effects: inout [Effect]) {
+        early.removeAll { $0 == peer }
+        guard isServing else { return }
         gossip(.peerDown(peer), at: now)
         noteReplicas()
         take(&effects)
+    }
+
+    /// Those that came while the log was being read: what is said now is of the whole store, in its epoch.
+    mutating func greetEarly(at now: Now) {
+        for peer in early { gossip(.peerUp(peer), at: now) }
+        early = []
     }
 
     /// A message of another replica, as its `send` gave it.
@@ -36,8 +45,6 @@ extension StateReplica {
         static let published: UInt8 = 2
     }
 
-    mutating func gossiped(_ delta: Delta, at now: Now) { gossip(.committed, at: now) }
-
     mutating func gossipDeadline(at now: Now) {
         guard let deadline = gossip.nextDeadline, deadline <= now.monotonic else { return }
         store.settle()
@@ -45,7 +52,7 @@ extension StateReplica {
         noteReplicas()
     }
 
-    private mutating func gossip(_ input: StateGossip.Input, at now: Now) {
+    mutating func gossip(_ input: StateGossip.Input, at now: Now) {
         var found: [StateGossip.Effect] = []
         gossip.handle(input, store: &store, at: now, effects: &found)
         for effect in found {
@@ -54,7 +61,7 @@ extension StateReplica {
             case .joined(let delta): keep(delta)
             case .reconciled: (isSnapshotWanted, mergeKeeping) = (true, .wanted)
             case .apply(let mutations): show(mutations, at: now)
-            case .acknowledged: acknowledged(at: now)
+            case .acknowledged: noteAcknowledgements()
             case .refused(let peer, let refusal):
                 effects.append(.log(.warning, "what replica \(peer) said is refused: \(refusal)"))
             }

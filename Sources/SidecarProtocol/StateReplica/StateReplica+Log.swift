@@ -123,6 +123,7 @@ extension StateReplica {
         noteFacts()
         noteReplicas()
         effects.append(.ready)
+        greetEarly(at: now)
     }
 }
 

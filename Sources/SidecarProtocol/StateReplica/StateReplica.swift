@@ -68,6 +68,8 @@ package struct StateReplica: ~Copyable {
     package internal(set) var server: StateServer
     package internal(set) var store: ReplicatedStore
     var gossip: StateGossip
+    /// Replicas that came before the own log was read.
+    var early: [InstanceID] = []
     package internal(set) var log: StateLog
     var phase = Phase.opening
     let settings: Settings
@@ -198,7 +200,7 @@ extension StateReplica {
         guard let delta = store.commit(mutations, at: now) else { return }
         correct(at: now)
         keep(delta.encoded())
-        gossiped(delta, at: now)
+        gossip(.committed, at: now)
     }
 
     /// What the keyspace couldn't know as it ran the command.

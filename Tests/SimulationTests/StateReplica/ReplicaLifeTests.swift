@@ -127,6 +127,20 @@ struct ReplicaLifeTests {
         #expect(replica.ask("GET", "a") == "$1\r\n1\r\n")
     }
 
+    @Test("a replica that is met while it reads its log says nothing before, and then all it has")
+    func early() {
+        let (one, two) = (replica(1), replica(2))
+        #expect(one.ask("SET", "k", "v") == "+OK\r\n")
+        one.restart()
+        meet(one, two)
+        one.receive([1], from: two.id)
+        #expect(!one.isReady && one.outbox.isEmpty)
+        one.settle()
+        #expect(one.isReady && !one.outbox.isEmpty)
+        carry([one, two], seconds: 3)
+        #expect(two.ask("GET", "k") == "$1\r\nv\r\n")
+    }
+
     @Test("writes of two replicas meet, and so does what was published")
     func two() {
         let (one, two) = (replica(1), replica(2))
