@@ -38,14 +38,11 @@ package struct SimulatedLog {
     package private(set) var isFull = false
     package private(set) var snapshots: [UInt64] = []
     package private(set) var snapshotFailures = 0
-    /// Operations that the disk has performed.
-    package private(set) var operations = 0
     package var snapshotChunks = 3
     /// Takes a snapshot whenever the log asks for one.
     package var isObliging = true
 
-    private var jobs: [DiskJob] = []
-    private var answers: [DiskAnswer] = []
+    private var queue = SimulatedDiskQueue()
     private var state: UInt64 = 0
     private var sequence: UInt64 = 0
     private var chunks: [[UInt8]] = []
@@ -59,7 +56,8 @@ package struct SimulatedLog {
     }
 
     package var last: UInt64 { UInt64(history.count - 1) }
-    package var isIdle: Bool { jobs.isEmpty }
+    package var isIdle: Bool { queue.isIdle }
+    package var operations: Int { queue.operations }
 
     // MARK: The owner
 
@@ -119,22 +117,11 @@ package struct SimulatedLog {
     /// Performs one operation of the first job, and hands over its outcome behind its last. False: none.
     @discardableResult
     package mutating func step() -> Bool {
-        guard let job = jobs.first else { return false }
+        guard let step = queue.step(&disk) else { return false }
         now = now + .milliseconds(1)
-        operations += 1
-        var failure: DiskFailure?
-        do {
-            if answers.count < job.operations.count {
-                answers.append(try disk.perform(job.operations[answers.count]))
-            }
-        } catch {
-            failure = error
+        if case .ended(let outcome) = step {
+            hand { log, now, effects in log.handle(outcome, at: now, effects: &effects) }
         }
-        guard failure != nil || answers.count == job.operations.count else { return true }
-        let outcome = DiskOutcome(job: job.id, answers: answers, failure: failure)
-        answers = []
-        jobs.removeFirst()
-        hand { log, now, effects in log.handle(outcome, at: now, effects: &effects) }
         return true
     }
 
@@ -158,8 +145,7 @@ package struct SimulatedLog {
     }
 
     package mutating func restart() {
-        jobs = []
-        answers = []
+        queue.forget()
         log = StateLog(configuration: configuration)
         start()
     }
@@ -181,7 +167,7 @@ package struct SimulatedLog {
 
     private mutating func carryOut(_ effect: StateLogEffect) {
         switch effect {
-        case .perform(let job): jobs.append(job)
+        case .perform(let job): queue.add(job)
         case .chunk(let bytes): chunks.append(bytes)
         case .forget: (chunks, state, sequence) = ([], 0, 0)
         case .record(let sequence, _, let payload): replay(sequence, payload)

@@ -9,15 +9,12 @@ package final class SimulatedReplica {
     package private(set) var failure: String?
     package private(set) var logged: [String] = []
     package private(set) var isClosed = false
-    /// Operations that the disk has performed.
-    package private(set) var operations = 0
     /// What is on its way to others.
     package var outbox: [(to: InstanceID, message: [UInt8])] = []
     package var now: Now
 
     private var replica: StateReplica
-    private var jobs: [DiskJob] = []
-    private var answers: [DiskAnswer] = []
+    private var queue = SimulatedDiskQueue()
     private var replies: [ClientID: [UInt8]] = [:]
 
     package init(
@@ -36,9 +33,12 @@ package final class SimulatedReplica {
         restart()
     }
 
+    package var operations: Int { queue.operations }
+
     /// As a process that is killed, and started again.
     package func restart() {
-        (jobs, answers, replies, outbox) = ([], [], [:], [])
+        queue.forget()
+        (replies, outbox) = ([:], [])
         (isReady, failure, isClosed) = (false, nil, false)
         replica = StateReplica(settings, at: now)
         turn { $0.open(at: $1, effects: &$2) }
@@ -55,7 +55,9 @@ package final class SimulatedReplica {
 
     package func connect() -> ClientID { replica.accepted(from: "client", to: "state", at: now)! }
 
-    package func send(_ words: String..., from client: ClientID) {
+    package func send(_ words: String..., from client: ClientID) { send(words, from: client) }
+
+    private func send(_ words: [String], from client: ClientID) {
         var request = "*\(words.count)\r\n"
         for word in words { request += "$\(word.utf8.count)\r\n\(word)\r\n" }
         Array(request.utf8).withUnsafeBytes { replica.received($0, from: client, at: now) }
@@ -70,10 +72,7 @@ package final class SimulatedReplica {
     /// Sends one request, lets the disk finish, and takes the answer.
     package func ask(_ words: String...) -> String {
         let client = connect()
-        var request = "*\(words.count)\r\n"
-        for word in words { request += "$\(word.utf8.count)\r\n\(word)\r\n" }
-        Array(request.utf8).withUnsafeBytes { replica.received($0, from: client, at: now) }
-        turn { _, _, _ in }
+        send(words, from: client)
         settle()
         defer { replica.closed(client, at: now) }
         return takeReplies(client)
@@ -98,21 +97,8 @@ package final class SimulatedReplica {
     /// Performs one operation. False: there is none.
     @discardableResult
     package func step() -> Bool {
-        guard let job = jobs.first else { return false }
-        operations += 1
-        var failure: DiskFailure?
-        do {
-            if answers.count < job.operations.count {
-                answers.append(try disk.perform(job.operations[answers.count]))
-            }
-        } catch {
-            failure = error
-        }
-        guard failure != nil || answers.count == job.operations.count else { return true }
-        let outcome = DiskOutcome(job: job.id, answers: answers, failure: failure)
-        answers = []
-        jobs.removeFirst()
-        turn { $0.handle(outcome, at: $1, effects: &$2) }
+        guard let step = queue.step(&disk) else { return false }
+        if case .ended(let outcome) = step { turn { $0.handle(outcome, at: $1, effects: &$2) } }
         return true
     }
 
@@ -127,7 +113,7 @@ package final class SimulatedReplica {
         replica.endTurn(at: now, effects: &effects)
         for effect in effects {
             switch effect {
-            case .perform(let job): jobs.append(job)
+            case .perform(let job): queue.add(job)
             case .send(let message, let other): outbox.append((other, message))
             case .ready: isReady = true
             case .failed(let why): failure = why
