@@ -121,6 +121,7 @@ extension ReplicatedStore {
             guard let place = replicas.place(of: entry.replica) else { continue }
             raiseContext(of: origin, place, to: entry.counter)
         }
+        followSeals(origin)
         for (index, operation) in delta.operations.enumerated() {
             let counter = delta.from + UInt64(index)
             // The head of a delta may be known, where its origin was restored to a point inside it.

@@ -149,14 +149,28 @@ extension ReplicatedStore {
         }
     }
 
+    /// Who has seen a seal has seen all of the sealed replica, which no delta says that comes later.
+    mutating func followSeals(_ replica: Int) {
+        var hasMore = true
+        while hasMore {
+            hasMore = false
+            for (place, standing) in standings.enumerated() {
+                guard case .sealed(let by, let counter, _) = standing, covers(contexts[replica], by),
+                    place >= contexts[replica].count || contexts[replica][place] < counter
+                else { continue }
+                raiseContext(of: replica, place, to: counter)
+                // That one may have sealed another.
+                hasMore = true
+            }
+        }
+    }
+
     /// Lets the sealed go whom every live replica has seen to the end.
     mutating func retire() {
+        for other in standings.indices.dropFirst() where isLive(other) { followSeals(other) }
         for (place, standing) in standings.enumerated() {
             if standing == .left, seen[place] == 0, isUnheard(place) { release(place) }
-            guard case .sealed(let by, let counter, let time) = standing else { continue }
-            for other in standings.indices.dropFirst() where isLive(other) {
-                if covers(contexts[other], by) { raiseContext(of: other, place, to: counter) }
-            }
+            guard case .sealed(let by, _, let time) = standing else { continue }
             guard
                 standings.indices.dropFirst().allSatisfy({ !isLive($0) || covers(contexts[$0], by) })
                     || mutant == .retiresEarly
