@@ -108,6 +108,10 @@ let package = Package(
         .executableTarget(
             name: "PolicyProbe", dependencies: ["SidecarProtocol", "CLinuxShims"], path: "Tests/PolicyProbe",
             swiftSettings: house),
+        // The simulator's world of replicas, measured: Tests/Benchmarks/simulation.
+        .executableTarget(
+            name: "ReplicaWorldProbe", dependencies: ["SidecarProtocol", "Simulator"],
+            path: "Tests/ReplicaWorldProbe", swiftSettings: house),
         .executableTarget(
             name: "NodeTestClient", dependencies: ["SidecarProtocol", "Transport"] + nio,
             path: "Tests/NodeTestClient", swiftSettings: house),

@@ -34,6 +34,8 @@ package struct SimulatedDisk {
     package var failingSyncs = 0
     /// Reads that touch one of these fail.
     package var unreadable: [String: Range<Int>] = [:]
+    /// Syncs are answered, and nothing is done: a disk that lies.
+    package var ignoresSyncs = false
     package private(set) var syncs = 0
 
     package static let sectorBytes = 512
@@ -82,6 +84,7 @@ package struct SimulatedDisk {
             if names.removeValue(forKey: file) != nil { namings.append(.remove(file)) }
         case .syncFolder:
             try failSync("the folder")
+            if ignoresSyncs { break }
             durableNames = names
             namings = []
         }
@@ -124,6 +127,7 @@ package struct SimulatedDisk {
             nodes[index].unsynced = []
             throw error
         }
+        if ignoresSyncs { return }
         for change in nodes[index].unsynced { SimulatedDisk.apply(change, to: &nodes[index].platter) }
         nodes[index].unsynced = []
         syncs += 1

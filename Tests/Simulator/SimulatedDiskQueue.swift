@@ -12,6 +12,11 @@ package struct SimulatedDiskQueue {
 
     package var isIdle: Bool { jobs.isEmpty }
 
+    /// What `step` performs next.
+    package var next: DiskOperation? {
+        jobs.first.flatMap { answers.count < $0.operations.count ? $0.operations[answers.count] : nil }
+    }
+
     package mutating func add(_ job: DiskJob) { jobs.append(job) }
 
     /// As the process ends: what was asked of the disk and isn't done won't be.

@@ -27,6 +27,11 @@ package struct SimulatedNetwork {
     package mutating func block(_ route: Route) { blocked.insert(route) }
     package mutating func slowDown(_ route: Route) { slow.insert(route) }
 
+    package mutating func open(_ route: Route) {
+        blocked.remove(route)
+        slow.remove(route)
+    }
+
     package mutating func heal() {
         blocked = []
         slow = []

@@ -66,7 +66,7 @@ package struct StateReplica: ~Copyable {
     }
 
     package internal(set) var server: StateServer
-    package internal(set) var store: ReplicatedStore
+    package var store: ReplicatedStore
     var gossip: StateGossip
     /// Replicas that came before the own log was read.
     var early: [InstanceID] = []
