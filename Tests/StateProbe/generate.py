@@ -287,5 +287,30 @@ class Generator:
                                                         [b"mset", b"a", b"1", b"b", b"2"], [b"lmpop", b"1", b"k", b"left"]),
             lambda: [b"object", b"nosuch", b"k"], lambda: [b"client", b"reply", b"x"], lambda: [b"auth", b"x"])()
 
+    def entry_id(self):
+        """Small ones, so that calls meet each other's entries; the time would differ between two servers."""
+        first = b"%d" % self.r.randint(0, 40)
+        return self.one(first, first + b"-%d" % self.r.randint(0, 3), first + b"-%d" % self.r.randint(0, 3),
+                        self.one(b"-", b"+", b"x", b"1-x", b"", b"18446744073709551615", b"1-18446744073709551616",
+                                 b"0-0"))
+
+    def streams(self):
+        k = self.one(b"st1", b"st2", self.key())
+        trim = lambda: [self.one(b"MAXLEN", b"maxlen", b"MINID")] + self.maybe(b"=") + [self.number()]
+        span = lambda: self.one(b"", b"", b"(") + self.entry_id()
+        return self.one(
+            lambda: [b"xadd", k, self.entry_id()] + self.pairs(self.member, self.member),
+            lambda: [b"xadd", k, b"%d-*" % self.r.randint(0, 40)] + self.pairs(self.member, self.number),
+            lambda: [b"xadd", k] + self.maybe(b"NOMKSTREAM") + self.maybe(*trim()) + [self.entry_id(), b"f", b"v"],
+            lambda: [b"xlen", k], lambda: [b"xdel", k] + self.many(self.entry_id), lambda: [b"xtrim", k] + trim(),
+            lambda: [b"xtrim", k] + trim() + self.maybe(b"LIMIT", self.number()),
+            lambda: [self.one(b"xrange", b"xrevrange"), k, span(), span()] + self.maybe(b"COUNT", self.number()),
+            lambda: [self.one(b"xrange", b"xrevrange"), k, self.one(b"-", b"+"), self.one(b"-", b"+")],
+            lambda: [b"xread"] + self.maybe(b"COUNT", self.number()) + self.maybe(b"BLOCK", self.one(b"1", b"-1", b"x"))
+            + [b"STREAMS", k, b"st1", self.one(self.entry_id(), b"$"), self.one(self.entry_id(), b"$", b">")],
+            lambda: [b"xread", b"STREAMS", k, b"0"], lambda: [b"xsetid", k, self.entry_id()],
+            lambda: [b"del", b"st1"], lambda: [b"type", k], lambda: [b"object", b"encoding", k])()
+
     drawing = (b"sort", b"sort_ro", b"spop", b"srandmember", b"hrandfield", b"zrandmember")
-    families = [strings, strings, bits, sorting, counts, dumps, keys, hashes, lists, sets, sorted_sets, sorted_sets, connection]
+    families = [strings, strings, bits, sorting, counts, dumps, keys, hashes, lists, sets, sorted_sets, sorted_sets,
+                streams, connection]

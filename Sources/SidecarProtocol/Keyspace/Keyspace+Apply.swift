@@ -30,6 +30,7 @@ extension Keyspace {
         case .setField, .addToField, .removeField: applyToHash(key, mutation)
         case .addMember, .removeMember: applyToSet(key, mutation)
         case .setScore, .addToScore, .removeScored: applyToSorted(key, mutation)
+        case .setEntry, .removeEntry: applyToStream(key, mutation)
         case .insertElements, .setElement, .removeElements: applyToList(key, mutation)
         }
     }
@@ -111,6 +112,24 @@ extension Keyspace {
         settle(key, at: index, isEmpty: object.ring.isEmpty)
     }
 
+    private mutating func applyToStream(_ key: ByteString, _ mutation: Mutation) {
+        let index = place(key, of: .stream) ?? add(key, .stream(StreamObject()))
+        guard case .stream(let object) = value(at: index) else { return }
+        switch mutation {
+        case .setEntry(_, let name, let value):
+            guard let id = EntryID(name) else { break }
+            if id == .least {
+                if let last = EntryID(value) { object.setLast(last) }
+            } else if let words = StreamWords.unpacked(value) {
+                object.set(id, words)
+                noteReady(key)
+            }
+        case .removeEntry(_, let name): if let id = EntryID(name) { object.remove(id) }
+        default: break
+        }
+        changed(at: index)
+    }
+
     mutating func deleteEverything() {
         for number in databases.indices {
             selected = number
@@ -152,7 +171,8 @@ extension Mutation {
             .addToString(let key, _), .setField(let key, _, _), .addToField(let key, _, _),
             .removeField(let key, _), .addMember(let key, _), .removeMember(let key, _),
             .setScore(let key, _, _), .addToScore(let key, _, _), .removeScored(let key, _),
-            .insertElements(let key, _, _), .setElement(let key, _, _), .removeElements(let key, _, _):
+            .setEntry(let key, _, _), .removeEntry(let key, _), .insertElements(let key, _, _),
+            .setElement(let key, _, _), .removeElements(let key, _, _):
             key
         }
     }

@@ -45,6 +45,9 @@ extension Keyspace {
                 let score = ByteString(DecimalText.score(sorted.table[index].value))
                 sum.add(["zset", sorted.table[index].key, score])
             }
+        case .stream(let stream):
+            sum.add(["stream", stream.last.bytes])
+            for index in 0..<stream.count { sum.add([stream[index].id.bytes] + stream[index].words) }
         }
         return sum
     }

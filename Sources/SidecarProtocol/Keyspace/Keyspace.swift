@@ -117,11 +117,14 @@ struct Wait {
         case popMany(from: ListEnd, count: Int)
         case popScore(highest: Bool)
         case popScores(highest: Bool, count: Int)
+        /// 0: all there are.
+        case read(after: [ByteString: EntryID], count: Int)
 
         var kind: Value.Kind {
             switch self {
             case .pop, .move, .popMany: .list
             case .popScore, .popScores: .sorted
+            case .read: .stream
             }
         }
     }

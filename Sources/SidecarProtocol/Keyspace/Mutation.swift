@@ -49,6 +49,11 @@ package enum Mutation: Hashable, Sendable {
     case addToScore(ByteString, member: ByteString, Double)
     case removeScored(ByteString, member: ByteString)
 
+    // Streams. An id is sixteen bytes, an entry its words as `StreamWords` has them; the id 0-0 has the last id.
+
+    case setEntry(ByteString, id: ByteString, ByteString)
+    case removeEntry(ByteString, id: ByteString)
+
     // Lists. An index counts from the head, at the time of the mutation.
 
     /// The elements stand at `index`, `index + 1`, … afterwards.

@@ -112,8 +112,11 @@ package struct StateReplica: ~Copyable {
 
     package init(_ settings: Settings, at now: Now) {
         self.settings = settings
-        server = StateServer(configuration: settings.server, seed: settings.seed, now: now)
-        store = ReplicatedStore(replica: ReplicaID(naming: settings.name, epoch: 0))
+        let replica = ReplicaID(naming: settings.name, epoch: 0)
+        var configuration = settings.server
+        configuration.keyspace.streamSequence = replica.hash % (KeyspaceSettings.streamSequenceStep - 1) + 1
+        server = StateServer(configuration: configuration, seed: settings.seed, now: now)
+        store = ReplicatedStore(replica: replica)
         gossip = StateGossip(group: settings.group)
         log = StateLog(
             configuration: StateLogConfiguration(

@@ -106,6 +106,9 @@ struct RandomCalls {
             "sort \(key) by nosort store \(other)",
             "sort \(key) alpha store \(key)",
             "bitfield \(key) incrby u8 #\(member) 100 overflow fail incrby i5 0 9",
+            "xadd \(key) * \(member) \(number)", "xadd \(key) 5-* f \(member)",
+            "xadd \(key) maxlen 3 * \(member) \(number)", "xdel \(key) 5-0 5-1", "xtrim \(key) maxlen 2",
+            "xsetid \(key) 9999999999999-0",
         ])
     }
 }

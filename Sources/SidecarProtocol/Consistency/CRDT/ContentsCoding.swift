@@ -3,7 +3,7 @@
 extension Entry.Contents {
     private enum Part: UInt8 {
         case string = 1
-        case hash, list, members, scores, expiry
+        case hash, list, members, scores, expiry, entries
     }
 
     func encode(into out: inout CompactWriter, _ replicas: ReplicaTable) {
@@ -31,6 +31,7 @@ extension Entry.Contents {
             out.byte(Part.expiry.rawValue)
             expiry.encode(into: &out) { $1.signed($0.milliseconds) }
         }
+        entries.encode(as: Part.entries.rawValue, into: &out) { $1.string($0) }
     }
 
     init(from reader: inout CompactReader, _ table: [ReplicaID]) throws(CompactError) {
@@ -49,6 +50,7 @@ extension Entry.Contents {
             case .members: members = try CellCollection(from: &reader, table, StateValues.presence)
             case .scores: scores = try CellCollection(from: &reader, table, StateValues.score)
             case .expiry: expiry = try Cell(from: &reader, table, StateValues.expiry)
+            case .entries: entries = try CellCollection(from: &reader, table, StateValues.string)
             }
         }
         guard last > 0 else { throw .truncated(at: reader.offset) }

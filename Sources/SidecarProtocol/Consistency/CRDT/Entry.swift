@@ -16,6 +16,8 @@ struct Entry: Sendable {
         var list = ListContent()
         var members = CellCollection<Presence>()
         var scores = CellCollection<Score>()
+        /// A stream's entries by their ids.
+        var entries = CellCollection<ByteString>()
         var expiry: Cell<Expiry>?
         /// The keyspace has removed the key since its time, which was this, had come; the deletion is left
         /// to the replica that set it.
@@ -77,11 +79,13 @@ extension Entry.Contents {
         if !list.isEmpty { return .list }
         if members.live > 0 { return .set }
         if scores.live > 0 { return .sorted }
+        if entries.live > 0 { return .stream }
         return nil
     }
 
     var isEmpty: Bool {
-        string == nil && hash.isEmpty && list.isEmpty && members.isEmpty && scores.isEmpty && expiry == nil
+        string == nil && hash.isEmpty && list.isEmpty && members.isEmpty && scores.isEmpty && entries.isEmpty
+            && expiry == nil
     }
 
     /// There is more than one type.
@@ -91,6 +95,7 @@ extension Entry.Contents {
         if !list.isEmpty { count += 1 }
         if members.live > 0 { count += 1 }
         if scores.live > 0 { count += 1 }
+        if entries.live > 0 { count += 1 }
         return count > 1
     }
 
@@ -103,7 +108,7 @@ extension Entry.Contents {
 
     fileprivate var asPlain: Register<ByteString>? {
         guard case .one(let register)? = string, expiry == nil, hiddenAt == nil, hash.isEmpty, list.isEmpty,
-            members.isEmpty, scores.isEmpty
+            members.isEmpty, scores.isEmpty, entries.isEmpty
         else { return nil }
         return register
     }
@@ -130,6 +135,7 @@ extension Entry {
         for cell in box.contents.hash.cells.values { cell.forEachDot(body) }
         for cell in box.contents.members.cells.values { cell.forEachDot(body) }
         for cell in box.contents.scores.cells.values { cell.forEachDot(body) }
+        for cell in box.contents.entries.cells.values { cell.forEachDot(body) }
         for element in box.contents.list.elements {
             for step in element.place.steps { body(step.dot) }
             element.cell.forEachDot(body)

@@ -77,6 +77,11 @@ extension Entry.Contents {
                 guard let score = scores[member]?.shown(replicas) else { continue }
                 mutations.append(.setScore(key, member: member, score))
             }
+        case .stream:
+            for id in entries.names {
+                guard let value = entries[id]?.shown(replicas) else { continue }
+                mutations.append(.setEntry(key, id: id, value))
+            }
         }
     }
 }
@@ -125,6 +130,11 @@ extension Entry.Contents {
             let base = change.replicas.local(increment.base)
             changeScore(member, change, &mutations) { $0.add(increment, base: base, dot: dot) }
         case .removeScored(let member, _): changeScore(member, change, &mutations) { $0.remove(context) }
+        case .setEntry(let id, let value):
+            changeEntry(id, change, &mutations) {
+                $0.put(Register(dot: dot, time: change.time, value: value), context)
+            }
+        case .removeEntry(let id): changeEntry(id, change, &mutations) { $0.remove(context) }
         case .insert, .setElement, .removeElements: list.apply(change, &mutations)
         case .seal, .begin: break
         }
@@ -153,6 +163,23 @@ extension Entry.Contents {
                 scores[member]?.shown(replicas).map { .setScore(key, member: member, $0) }
                     ?? .removeScored(key, member: member))
         }
+        for id in entries.removeAll(context, reports: change.reports) {
+            mutations.append(
+                entries[id]?.shown(replicas).map { .setEntry(key, id: id, $0) } ?? .removeEntry(key, id: id))
+        }
+    }
+
+    private mutating func changeEntry(
+        _ id: ByteString, _ change: Change, _ mutations: inout [Mutation],
+        _ body: (inout Cell<ByteString>) -> Void
+    ) {
+        let before = change.reports ? entries[id]?.shown(change.replicas) : nil
+        entries.change(id, body)
+        guard change.reports else { return }
+        let after = entries[id]?.shown(change.replicas)
+        guard after != before else { return }
+        let key = change.operation.key
+        mutations.append(after.map { .setEntry(key, id: id, $0) } ?? .removeEntry(key, id: id))
     }
 
     private mutating func changeString(
@@ -204,6 +231,7 @@ extension Mutation {
         case .setField, .addToField, .removeField: .hash
         case .addMember, .removeMember: .set
         case .setScore, .addToScore, .removeScored: .sorted
+        case .setEntry, .removeEntry: .stream
         case .insertElements, .setElement, .removeElements: .list
         }
     }

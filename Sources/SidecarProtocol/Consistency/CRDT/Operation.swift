@@ -13,7 +13,7 @@
 package enum ContentKind: UInt8, CaseIterable, Sendable {
     // The order decides which type a key shows where replicas gave it several: the first.
     case string = 0
-    case hash, list, set, sorted
+    case hash, list, set, sorted, stream
 }
 
 /// How much of one replica's sum somebody had seen: up to its change `last`, and `total` by then.
@@ -53,6 +53,9 @@ struct Operation: Hashable, Sendable {
         case setScore(ByteString, UInt64, [Reset])
         case addToScore(ByteString, Increment)
         case removeScored(ByteString, [Reset])
+        /// A stream's entry by its id.
+        case setEntry(ByteString, ByteString)
+        case removeEntry(ByteString)
         case insert(ListPath, [ByteString])
         case setElement(ListPath, ByteString)
         case removeElements([ListPath])
@@ -96,7 +99,7 @@ extension Operation {
         case .removeElements(let paths):
             for path in paths { for step in path.steps { body(step.dot.replica) } }
         case .seal(let dot): body(dot.replica)
-        case .setExpiry, .addMember, .removeMember, .begin: break
+        case .setExpiry, .addMember, .removeMember, .setEntry, .removeEntry, .begin: break
         }
     }
 }

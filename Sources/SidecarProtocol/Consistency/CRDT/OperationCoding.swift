@@ -7,6 +7,7 @@ extension Operation {
         case delete, expire, setExpiry, persist
         case setString, addToString, setField, addToField, removeField, addMember, removeMember
         case setScore, addToScore, removeScored, insert, setElement, removeElements, seal, begin
+        case setEntry, removeEntry
 
         var hasKey: Bool { self != .deleteAll && self != .seal && self != .begin }
     }
@@ -35,6 +36,8 @@ extension Operation {
         case .removeElements: .removeElements
         case .seal: .seal
         case .begin: .begin
+        case .setEntry: .setEntry
+        case .removeEntry: .removeEntry
         }
     }
 
@@ -64,8 +67,11 @@ extension Operation {
         case .addToField(let field, let increment):
             out.string(field)
             increment.encode(into: &out, table, isFloating: false)
+        case .setEntry(let id, let value):
+            out.string(id)
+            out.string(value)
         case .removeField(let name, _), .addMember(let name), .removeMember(let name),
-            .removeScored(let name, _):
+            .removeScored(let name, _), .removeEntry(let name):
             out.string(name)
         case .setScore(let member, let score, _):
             out.string(member)
@@ -135,6 +141,8 @@ extension Operation {
         case .removeElements: .removeElements(try paths(&reader, table))
         case .seal: .seal(try Dot(from: &reader, table))
         case .begin: .begin
+        case .setEntry: .setEntry(try reader.string(), try reader.string())
+        case .removeEntry: .removeEntry(try reader.string())
         }
     }
 

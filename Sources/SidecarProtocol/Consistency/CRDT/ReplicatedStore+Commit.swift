@@ -81,9 +81,10 @@ extension ReplicatedStore {
             guard prepare(key, &draft) == false else { return }
             if time == nil, entries[key]?.contents.expiry == nil { return }
             perform(Operation(key: key, action: .setExpiry(time?.milliseconds)), &draft)
-        case .addToString, .setField, .addToField, .addMember, .setScore, .addToScore:
+        case .addToString, .setField, .addToField, .addMember, .setScore, .addToScore, .setEntry:
             commitAddition(mutation, &draft)
-        case .removeField, .removeMember, .removeScored, .removeElements: commitRemoval(mutation, &draft)
+        case .removeField, .removeMember, .removeScored, .removeEntry, .removeElements:
+            commitRemoval(mutation, &draft)
         case .insertElements, .setElement: commitList(mutation, &draft)
         }
     }
@@ -196,6 +197,7 @@ extension ReplicatedStore {
                 .setField(key, field: field, ByteString(decimal: sum))
             )
         case .addMember(_, let member): return (.addMember(member), nil)
+        case .setEntry(_, let id, let value): return (.setEntry(id, value), nil)
         case .setScore(_, let member, let score):
             let resets = contents?.scores[member]?.resets(replicas).sortedByStart ?? []
             return (.setScore(member, score.bitPattern, resets), nil)
@@ -252,6 +254,8 @@ extension ReplicatedStore {
             return contents.hash[field].map { .removeField(field, $0.resets(replicas).sortedByStart) }
         case .removeMember(_, let member):
             return contents.members[member].map { _ in .removeMember(member) }
+        case .removeEntry(_, let id):
+            return contents.entries[id].map { _ in .removeEntry(id) }
         case .removeScored(_, let member):
             return contents.scores[member].map { .removeScored(member, $0.resets(replicas).sortedByStart) }
         case .removeElements(_, let index, let count):
@@ -308,7 +312,8 @@ extension Mutation {
             .addToString(let key, _), .setField(let key, _, _), .addToField(let key, _, _),
             .removeField(let key, _), .addMember(let key, _), .removeMember(let key, _),
             .setScore(let key, _, _), .addToScore(let key, _, _), .removeScored(let key, _),
-            .insertElements(let key, _, _), .setElement(let key, _, _), .removeElements(let key, _, _):
+            .setEntry(let key, _, _), .removeEntry(let key, _), .insertElements(let key, _, _),
+            .setElement(let key, _, _), .removeElements(let key, _, _):
             key
         }
     }

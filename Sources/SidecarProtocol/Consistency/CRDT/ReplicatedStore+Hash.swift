@@ -31,6 +31,7 @@ extension ReplicatedStore {
         for (name, cell) in contents.hash.cells { add(1, name, cell) }
         for (name, cell) in contents.members.cells { add(3, name, cell) }
         for (name, cell) in contents.scores.cells { add(4, name, cell) }
+        for (name, cell) in contents.entries.cells { add(6, name, cell) }
         if let cell = contents.expiry { add(5, nil, cell) }
         for element in contents.list.elements {
             var seed = base

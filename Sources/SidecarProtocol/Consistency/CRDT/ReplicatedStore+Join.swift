@@ -158,7 +158,8 @@ extension Operation {
             .setField(_, _, let some), .removeField(_, let some), .setScore(_, _, let some),
             .removeScored(_, let some):
             resets = some
-        case .setExpiry, .addToString, .addToField, .addMember, .removeMember, .addToScore, .insert,
+        case .setExpiry, .addToString, .addToField, .addMember, .removeMember, .addToScore, .setEntry,
+            .removeEntry, .insert,
             .setElement, .removeElements, .seal, .begin:
             return [:]
         }

@@ -139,6 +139,7 @@ struct StateMerge {
         result.hash = collection(one.hash, other.hash)
         result.members = collection(one.members, other.members)
         result.scores = collection(one.scores, other.scores)
+        result.entries = collection(one.entries, other.entries)
         result.list = list(one.list, other.list)
         return result
     }
@@ -228,6 +229,7 @@ extension Entry.Contents {
         result.hash = hash.renamed(name)
         result.members = members.renamed(name)
         result.scores = scores.renamed(name)
+        result.entries = entries.renamed(name)
         result.list = ListContent(
             list.elements.map { element in
                 let steps = element.place.steps.map {

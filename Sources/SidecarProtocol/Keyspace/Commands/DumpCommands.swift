@@ -1,8 +1,9 @@
 // DUMP and RESTORE (cluster.c).
 
 extension Keyspace {
-    mutating func dump() {
+    mutating func dump() throws(CommandError) {
         guard let value = valueToRead(arguments[1]) else { return reply.null() }
+        if case .stream = value { throw CommandError("a stream can't be dumped here") }
         reply.bulk(DumpPayload.encode(value))
     }
 

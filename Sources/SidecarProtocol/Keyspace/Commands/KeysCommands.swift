@@ -69,7 +69,10 @@ extension Keyspace {
         let index = add(key, value)
         if isRecording { recordWhole(value, under: stored(key)) }
         setExpiry(key, at: index, expiry)
-        if value.kind == .list || value.kind == .sorted { noteReady(key) }
+        switch value.kind {
+        case .list, .sorted, .stream: noteReady(key)
+        case .string, .hash, .set: break
+        }
     }
 
     /// The mutations that make this value of nothing.
@@ -86,6 +89,11 @@ extension Keyspace {
         case .sorted(let sorted):
             for index in 0..<sorted.table.count {
                 record(.setScore(key, member: sorted.table[index].key, sorted.table[index].value))
+            }
+        case .stream(let stream):
+            record(.setEntry(key, id: EntryID.least.bytes, stream.last.bytes))
+            for index in 0..<stream.count {
+                record(.setEntry(key, id: stream[index].id.bytes, StreamWords.packed(stream[index].words)))
             }
         }
     }

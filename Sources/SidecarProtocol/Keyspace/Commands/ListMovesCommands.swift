@@ -133,6 +133,8 @@ extension Keyspace {
             reply.bulk(key)
             reply.array(min(count, object.count))
             popScores(key, at: index, object, highest: highest, count: count, nested: true)
+        case (.read(let after, let count), .stream(let object)):
+            return serve(object, of: key, after: after[key] ?? .least, count: count)
         default: return false
         }
         return true

@@ -96,7 +96,7 @@ extension Keyspace {
         case .sorted(let sorted):
             sorted.isListpack = false
             sorted.tree.forEach(in: 0..<sorted.count) { elements.append($1) }
-        case .integer, .text, .raw, .hash: throw .wrongType
+        case .integer, .text, .raw, .hash, .stream: throw .wrongType
         }
         return (elements, value.kind)
     }

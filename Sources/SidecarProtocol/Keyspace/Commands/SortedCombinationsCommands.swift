@@ -90,7 +90,7 @@ extension Keyspace {
             case nil: combination.operands.append((nil, 1))
             case .set(let set): combination.operands.append((.set(set), 1))
             case .sorted(let sorted): combination.operands.append((.sorted(sorted), 1))
-            case .integer, .text, .raw, .list, .hash: throw .wrongType
+            case .integer, .text, .raw, .list, .hash, .stream: throw .wrongType
             }
         }
         return combination

@@ -131,7 +131,7 @@ extension Value {
         switch self {
         case .integer(let number): DecimalText.width(of: number)
         case .text(let text), .raw(let text): text.count
-        case .list, .hash, .set, .sorted: nil
+        case .list, .hash, .set, .sorted, .stream: nil
         }
     }
 }

@@ -10,7 +10,7 @@ extension Keyspace {
         switch databases[selected].items[index].value.value {
         case .integer(let number): reply.bulk(integer: number)
         case .text(let text), .raw(let text): reply.bulk(text)
-        case .list, .hash, .set, .sorted: throw .wrongType
+        case .list, .hash, .set, .sorted, .stream: throw .wrongType
         }
     }
 
@@ -177,7 +177,7 @@ extension Value {
         switch self {
         case .integer(let number): .some(number)
         case .text(let text), .raw(let text): .some(text.integer)
-        case .list, .hash, .set, .sorted: nil
+        case .list, .hash, .set, .sorted, .stream: nil
         }
     }
 }

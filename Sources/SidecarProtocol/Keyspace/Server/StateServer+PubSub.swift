@@ -121,7 +121,8 @@ extension StateServer {
     }
 
     mutating func countSubscribers() {
-        keyspace.reply.map(keyspace.arguments.count - 2)
+        // Pairs, and no map in RESP3 either.
+        keyspace.reply.array(2 * (keyspace.arguments.count - 2))
         for place in 2..<max(keyspace.arguments.count, 2) {
             let name = keyspace.arguments[place]
             keyspace.reply.bulk(name)

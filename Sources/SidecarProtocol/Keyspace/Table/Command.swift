@@ -37,7 +37,7 @@ final class Command: Sendable {
         case generic, string, bitmap, hyperloglog, list, set
         case sortedSet = "sorted-set"
         case hash, pubsub, transactions, connection
-        case server, scripting, cluster
+        case server, scripting, cluster, stream
         /// No commands of Redis.
         case mesh
     }

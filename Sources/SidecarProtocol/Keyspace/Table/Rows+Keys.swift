@@ -14,7 +14,7 @@ extension CommandTable {
             "dump", 2, .generic, "2.6.0", [.readonly], keys: (1, 1, 1), specs: "RO access @1 0:1:0",
             acl: "keyspace read slow", tips: "nondeterministic_output",
             "Return a serialized version of the value stored at the specified key.",
-            .data { k throws(CommandError) in k.dump() }),
+            .data { k throws(CommandError) in try k.dump() }),
         Command(
             "exists", -2, .generic, "1.0.0", [.readonly, .fast], keys: (1, -1, 1), specs: "RO @1 -1:1:0",
             acl: "keyspace read fast", tips: "request_policy:multi_shard response_policy:agg_sum",

@@ -32,6 +32,7 @@ enum DumpPayload {
 
     // MARK: Writing
 
+    /// A stream has no form here: it is empty.
     static func encode(_ value: Value) -> ByteString {
         var out = DumpWriter()
         switch value {
@@ -60,6 +61,7 @@ enum DumpPayload {
                 out.string(member)
                 out.littleEndian(score.bitPattern)
             }
+        case .stream: return .empty
         }
         out.littleEndian(UInt16(version))
         out.littleEndian(CRC64.of(out.bytes[...]))

@@ -9,6 +9,7 @@ enum Value {
     case hash(HashObject)
     case set(SetObject)
     case sorted(SortedObject)
+    case stream(StreamObject)
 
     /// A string as it is stored: short decimal numbers as numbers.
     init(string: ByteString) {
@@ -20,7 +21,7 @@ enum Value {
     }
 
     enum Kind: UInt8 {
-        case string, list, hash, set, sorted
+        case string, list, hash, set, sorted, stream
 
         var name: String {
             switch self {
@@ -29,6 +30,7 @@ enum Value {
             case .hash: "hash"
             case .set: "set"
             case .sorted: "zset"
+            case .stream: "stream"
             }
         }
     }
@@ -40,6 +42,7 @@ enum Value {
         case .hash: .hash
         case .set: .set
         case .sorted: .sorted
+        case .stream: .stream
         }
     }
 
@@ -48,7 +51,7 @@ enum Value {
         switch self {
         case .integer(let number): ByteString(DecimalText.bytes(of: number))
         case .text(let text), .raw(let text): text
-        case .list, .hash, .set, .sorted: nil
+        case .list, .hash, .set, .sorted, .stream: nil
         }
     }
 
@@ -62,6 +65,7 @@ enum Value {
         case .hash(let hash): hash.isListpack ? "listpack" : "hashtable"
         case .set(let set): set.isIntset ? "intset" : "hashtable"
         case .sorted(let sorted): sorted.isListpack ? "listpack" : "skiplist"
+        case .stream: "stream"
         }
     }
 
@@ -74,6 +78,7 @@ enum Value {
         case .hash(let hash): hash.table.keyBytes &+ hash.valueBytes &+ hash.table.count &* 100
         case .set(let set): set.footprint
         case .sorted(let sorted): sorted.table.keyBytes &+ sorted.table.count &* 110
+        case .stream(let stream): stream.footprint
         }
     }
 
@@ -85,6 +90,7 @@ enum Value {
         case .hash(let hash): hash.table.count
         case .set(let set): set.count
         case .sorted(let sorted): sorted.table.count
+        case .stream(let stream): stream.count
         }
     }
 
@@ -96,6 +102,7 @@ enum Value {
         case .hash(let hash): .hash(HashObject(copying: hash))
         case .set(let set): .set(SetObject(copying: set))
         case .sorted(let sorted): .sorted(SortedObject(copying: sorted))
+        case .stream(let stream): .stream(StreamObject(copying: stream))
         }
     }
 }
@@ -281,6 +288,12 @@ package struct KeyspaceSettings: Sendable {
     var hyperLogLogSparseBytes = 3000
     /// The longest string, in bytes.
     var stringBytesMaximum = Limits.stateBulkBytesMaximum
+
+    /// What ids that are made of the time end with: a number of this replica's own below the step; 0: it has no
+    /// others, and counts by one.
+    package var streamSequence: UInt64 = 0
+    /// So far apart lie the numbers that one replica gives within a millisecond.
+    package static let streamSequenceStep: UInt64 = 1 << 16
 
     package init() {}
 }

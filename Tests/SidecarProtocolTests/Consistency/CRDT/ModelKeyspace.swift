@@ -8,6 +8,7 @@ struct ModelKeyspace: Equatable {
         case list([ByteString])
         case set(Set<ByteString>)
         case sorted([ByteString: Double])
+        case stream([ByteString: ByteString])
 
         var isEmpty: Bool {
             switch self {
@@ -16,6 +17,7 @@ struct ModelKeyspace: Equatable {
             case .list(let elements): elements.isEmpty
             case .set(let members): members.isEmpty
             case .sorted(let members): members.isEmpty
+            case .stream(let entries): entries.isEmpty
             }
         }
     }
@@ -92,7 +94,19 @@ struct ModelKeyspace: Equatable {
                     $0 = .sorted(all)
                 }
             }
+        case .setEntry(let key, let id, let value): changeEntry(key, id, value)
+        case .removeEntry(let key, let id): changeEntry(key, id, nil)
         case .insertElements, .setElement, .removeElements: applyToList(mutation)
+        }
+    }
+
+    private mutating func changeEntry(_ key: ByteString, _ id: ByteString, _ value: ByteString?) {
+        expect(key, "stream") { if case .stream = $0 { true } else { false } }
+        change(key, "stream", .stream([:])) {
+            if case .stream(var all) = $0 {
+                all[id] = value
+                $0 = .stream(all)
+            }
         }
     }
 
@@ -162,6 +176,10 @@ struct ModelKeyspace: Equatable {
         if case .sorted(let members)? = values[key] { members[member] } else { nil }
     }
 
+    func entries(_ key: ByteString) -> [ByteString: ByteString] {
+        if case .stream(let entries)? = values[key] { entries } else { [:] }
+    }
+
     func type(_ key: ByteString) -> String {
         switch values[key] {
         case nil: "none"
@@ -170,6 +188,7 @@ struct ModelKeyspace: Equatable {
         case .list: "list"
         case .set: "set"
         case .sorted: "zset"
+        case .stream: "stream"
         }
     }
 }

@@ -2,7 +2,9 @@
 
 /// Commands at random, each a list of mutations that fit what its keyspace holds.
 struct RandomCommands {
-    enum Subject: CaseIterable { case strings, counters, hashes, sets, sorted, lists, expiries, everything }
+    enum Subject: CaseIterable {
+        case strings, counters, hashes, sets, sorted, lists, expiries, streams, everything
+    }
 
     var numbers: SeededNumbers
     let subject: Subject
@@ -11,7 +13,7 @@ struct RandomCommands {
         let key = ByteString("k\(numbers.below(3))")
         if numbers.below(40) == 0 { return [.deleteAll] }
         if numbers.below(10) == 0 { return keyspace.values[key] == nil ? [] : [.delete(key)] }
-        switch subject == .everything ? Subject.allCases[numbers.below(7)] : subject {
+        switch subject == .everything ? Subject.allCases[numbers.below(8)] : subject {
         case .strings:
             let value = ByteString("v\(numbers.below(1000))")
             return clear(key, unless: "string", keyspace) + [.setString(key, value)]
@@ -34,6 +36,13 @@ struct RandomCommands {
             return [isThere ? .removeMember(key, member) : .addMember(key, member)]
         case .sorted: return sorted(key, keyspace)
         case .lists: return list(key, keyspace)
+        case .streams:
+            let id = EntryID(milliseconds: UInt64(numbers.below(4)), sequence: 0).bytes
+            let clear = clear(key, unless: "stream", keyspace)
+            if clear.isEmpty, keyspace.entries(key)[id] != nil, numbers.below(2) == 0 {
+                return [.removeEntry(key, id: id)]
+            }
+            return clear + [.setEntry(key, id: id, ByteString("e\(numbers.below(1000))"))]
         case .expiries:
             guard keyspace.values[key] != nil else { return [.setString(key, "v")] }
             let time =
