@@ -56,16 +56,7 @@ struct Explain: Verb {
             throw Complaint(
                 "\"\(text)\" means several workloads", fix: "use one of: \(names.joined(separator: ", "))")
         }
-        let parts = (names.first ?? text).split(separator: "/", omittingEmptySubsequences: false)
-            .map(String.init)
-        guard parts.count <= 2,
-            let name = try? WorkloadName(
-                namespace: parts.count == 2 ? parts[0] : "default", name: parts[parts.count - 1])
-        else {
-            throw Complaint(
-                "\"\(text)\" is not a workload's name", fix: "write NAME or NAMESPACE/NAME", exitCode: 64)
-        }
-        return name
+        return try WorkloadName(argument: names.first ?? text)
     }
 
     /// What those instances decide by, and those that don't say.

@@ -38,13 +38,7 @@ struct PolicyTest: Verb {
     }
 
     private func verdict(_ from: String, _ to: String, _ changes: PolicyChanges) throws -> Answer {
-        let parts = from.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        let wrong = Complaint(
-            "\"\(from)\" is not a workload's name", fix: "write NAME or NAMESPACE/NAME", exitCode: 64)
-        guard parts.count <= 2,
-            let caller = try? WorkloadName(
-                namespace: parts.count == 2 ? parts[0] : "default", name: parts[parts.count - 1])
-        else { throw wrong }
+        let caller = try WorkloadName(argument: from)
         guard case .workload(let callee, let port) = try Destination(parsing: to, namespace: caller.namespace)
         else {
             throw Complaint(
@@ -62,7 +56,9 @@ struct PolicyTest: Verb {
                 if verdict.isAllowed { allowed = verdict } else { denied = denied ?? verdict }
             }
         }
-        guard let verdict = denied ?? allowed else { throw wrong }
+        guard let verdict = denied ?? allowed else {
+            throw Complaint("\"\(from)\" and \(to) name no instances", fix: "see mesh ps", exitCode: 64)
+        }
         return said(verdict, caller, callee, port, isAudit: changes.isAudit)
     }
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import SidecarProtocol
-import StateFiles
 
 struct StateRepair: Verb {
     static let configuration = CommandConfiguration(
@@ -20,15 +19,7 @@ struct StateRepair: Verb {
 
     func answer() throws -> Answer {
         let slot = try StateSubject(subject, in: options.place.paths).slot()
-        let report: StateReport
-        do {
-            let files = try StateFolder(reading: slot)
-            report = try StateVerifier.report { operation throws(DiskFailure) in try files.perform(operation)
-            }
-        } catch {
-            throw Complaint("\(slot) can't be read: \(error)", fix: "check its name and owner", exitCode: 2)
-        }
-        guard let group = report.group else {
+        guard let group = try StateReport(reading: slot).group else {
             throw Complaint("\(slot) holds no state", fix: "name another", exitCode: 2)
         }
         var log = try StateLogRun(

@@ -36,15 +36,5 @@ struct StateSubject {
         return slots[0]
     }
 
-    func workload() throws(Complaint) -> WorkloadName {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count <= 2,
-            let name = try? WorkloadName(
-                namespace: parts.count == 2 ? parts[0] : "default", name: parts[parts.count - 1])
-        else {
-            throw Complaint(
-                "\"\(text)\" is not a workload's name", fix: "write NAME or NAMESPACE/NAME", exitCode: 64)
-        }
-        return name
-    }
+    func workload() throws(Complaint) -> WorkloadName { try WorkloadName(argument: text) }
 }

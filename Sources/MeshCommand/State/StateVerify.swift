@@ -1,6 +1,5 @@
 import ArgumentParser
 import SidecarProtocol
-import StateFiles
 
 struct StateVerify: Verb {
     static let configuration = CommandConfiguration(
@@ -39,13 +38,7 @@ struct StateVerdict {
 
     init(_ folder: String) throws(Complaint) {
         self.folder = folder
-        do {
-            let files = try StateFolder(reading: folder)
-            report = try StateVerifier.report { operation throws(DiskFailure) in try files.perform(operation)
-            }
-        } catch {
-            throw Complaint("\(folder) can't be read: \(error)", fix: "check its name and owner", exitCode: 2)
-        }
+        report = try StateReport(reading: folder)
     }
 
     /// A torn end is as it should be after a crash.
