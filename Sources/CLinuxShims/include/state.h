@@ -3,6 +3,3 @@
 
 /// A pipe, close-on-exec and non-blocking at both ends. 0, or -1 with errno.
 int mesh_pipe(int ends[2]);
-
-/// The next connection of a listening socket, close-on-exec and non-blocking. -1 with errno.
-int mesh_accept(int listener);

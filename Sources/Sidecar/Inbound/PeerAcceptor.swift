@@ -144,13 +144,14 @@ private struct AcceptorLoop {
     private mutating func accept(from listener: Int32) {
         let now = Now.current().monotonic
         for _ in 0..<Self.batch {
-            guard let (socket, source) = RawSocket.accept(from: listener) else {
+            guard let (socket, endpoint) = RawSocket.accept(from: listener) else {
                 // No descriptor is left: who waits waits on, without this thread turning meanwhile.
                 if errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM {
                     usleep(10_000)
                 }
                 return
             }
+            let source = ConnectionSource(endpoint?.address ?? IPAddress(v4: 0))
             guard slots.isInTime(source, at: now) else {
                 RawSocket.abort(socket)
                 continue

@@ -70,33 +70,25 @@ enum RawSocket {
     }
 
     /// Nil where the socket isn't bound.
-    static func localEndpoint(of socket: Int32) -> Endpoint? { endpoint(of: socket, getsockname) }
-
-    /// Nil where the socket isn't connected, or isn't one of IP.
-    static func peerEndpoint(of socket: Int32) -> Endpoint? { endpoint(of: socket, getpeername) }
-
-    private static func endpoint(
-        of socket: Int32,
-        _ name: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
-    ) -> Endpoint? {
+    static func localEndpoint(of socket: Int32) -> Endpoint? {
         withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) { raw in
             raw.initializeMemory(as: UInt8.self, repeating: 0)
             var size = socklen_t(raw.count)
             let address = raw.baseAddress!.assumingMemoryBound(to: sockaddr.self)
-            guard name(socket, address, &size) == 0 else { return nil }
+            guard getsockname(socket, address, &size) == 0 else { return nil }
             return Endpoint(raw: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(raw)[..<Int(size)]))
         }
     }
 
-    /// The next connection of a listener that doesn't block, and where it comes from; nil with errno.
-    static func accept(from listener: Int32) -> (socket: Int32, source: ConnectionSource)? {
+    /// The next connection of a listener that doesn't block, and where it comes from (nil where that isn't an
+    /// endpoint of IP); nil with errno.
+    static func accept(from listener: Int32) -> (socket: Int32, source: Endpoint?)? {
         withUnsafeTemporaryAllocation(byteCount: 128, alignment: 8) { raw in
             var size = UInt32(raw.count)
             let socket = mesh_accept_peer(listener, raw.baseAddress, &size)
             guard socket >= 0 else { return nil }
             let address = UnsafeRawBufferPointer(raw).prefix(Int(size))
-            let endpoint = Endpoint(raw: UnsafeRawBufferPointer(rebasing: address))
-            return (socket, ConnectionSource(endpoint?.address ?? IPAddress(v4: 0)))
+            return (socket, Endpoint(raw: UnsafeRawBufferPointer(rebasing: address)))
         }
     }
 

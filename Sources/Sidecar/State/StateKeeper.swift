@@ -14,8 +14,6 @@ final class StateKeeper: StateLoopOwner, @unchecked Sendable {
     private var disk: StateDisk?
     private var effects: [StateReplica.Effect] = []
     private var whenClosed: (() -> Void)?
-    /// Connections that came before the log was read.
-    private var early: [() -> Void] = []
     private var isReady = false
 
     init(

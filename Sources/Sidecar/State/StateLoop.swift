@@ -48,7 +48,6 @@ final class StateLoop: @unchecked Sendable {
     private var listeners: Set<Int32> = []
     private var touched: [Connection] = []
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: StateLoop.readBytes, alignment: 16)
-    private(set) var isStopped = false
 
     private final class Connection {
         let descriptor: Int32
@@ -152,9 +151,6 @@ final class StateLoop: @unchecked Sendable {
         touch(connection)
     }
 
-    /// Ends the thread with this turn. Connections are closed.
-    func stop() { isStopped = true }
-
     private func connection(_ client: ClientID) -> Connection? {
         descriptors[client].flatMap { connections[$0] }
     }
@@ -167,16 +163,13 @@ final class StateLoop: @unchecked Sendable {
 
     private func run() {
         var ready = [mesh_readiness](repeating: mesh_readiness(), count: 128)
-        while !isStopped {
+        while true {
             let count = mesh_epoll_ready(epoll, &ready, 128, takeInbox() ? 0 : patience())
             lock.withLock { isAsleep = false }
             for readiness in ready.prefix(Int(max(0, count))) { handle(readiness) }
             owner?.turnEnded()
             flush()
         }
-        for descriptor in connections.keys { close(descriptor) }
-        for listener in listeners { close(listener) }
-        close(epoll)
     }
 
     /// - Returns: whether there was anything.
@@ -215,12 +208,10 @@ final class StateLoop: @unchecked Sendable {
     }
 
     private func accept(_ listener: Int32) {
-        while true {
-            let socket = mesh_accept(listener)
-            guard socket >= 0 else { return }
+        while let (socket, source) = RawSocket.accept(from: listener) {
             var on: Int32 = 1
             setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-            adopt(socket, from: RawSocket.peerEndpoint(of: socket)?.description ?? "")
+            adopt(socket, from: source?.description ?? "")
         }
     }
 
