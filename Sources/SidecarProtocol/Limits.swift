@@ -113,7 +113,7 @@ package enum Limits {
     package static let stateSegmentBytesMinimum = 4_096
     package static let stateSegmentBytesMaximum = 1 << 30
     /// One record. A larger one than a segment gets a segment of its own.
-    package static let statePayloadBytesMaximum = 32 << 20
+    package static let statePayloadBytesMaximum = 96 << 20
     /// What one write of the log gathers, unless a single record is larger.
     package static let stateBatchBytesMaximum = 1 << 20
     /// Records that wait for the disk, all together.
@@ -191,6 +191,18 @@ package enum Limits {
     package static let stateExpiryLookSpan = MonotonicTime.Span.seconds(1)
 
     // MARK: Replicated state (eventual)
+
+    /// The longest string of a replicated state, and all arguments of one request to it: what one operation
+    /// of a delta can hold.
+    package static let replicatedStringBytesMaximum = 64 << 20
+    package static let replicatedRequestBytesMaximum = 64 << 20
+    /// What commands may have changed when the next one waits for the turn's end.
+    package static let replicatedTurnBytesMaximum = 16 << 20
+    /// What one delta holds of values, unless a single operation has more. Below a record's size by what
+    /// operations need beside their values.
+    package static let replicatedDeltaBytesMaximum = 80 << 20
+    /// Records that wait for the disk when commands, and what other replicas say, begin to wait too.
+    package static let replicatedBacklogBytesMaximum = 32 << 20
 
     /// Replicas that a store knows at once, those that left and aren't settled yet among them.
     package static let storeReplicasMaximum = 4_096

@@ -103,6 +103,8 @@ package final class SimulatedReplica {
         turn { _, _, _ in }
     }
 
+    package func wantsInput(_ client: ClientID) -> Bool { replica.wantsInput(from: client) }
+
     /// What has come back since the last call.
     package func takeReplies(_ client: ClientID) -> String {
         String(decoding: takeReplyBytes(client), as: UTF8.self)

@@ -182,7 +182,37 @@ extension Keyspace {
 
     @inline(__always)
     mutating func record(_ mutation: Mutation) {
-        if isRecording { mutations.append(mutation) }
+        guard isRecording else { return }
+        mutations.append(mutation)
+        mutationBytes &+= mutation.valueBytes
+        if mutationBytes > mutationBytesMaximum { dropOverwritten() }
+    }
+
+    /// A loop that appends to a long string leaves the whole string again and again: of values that nothing
+    /// but another value follows, the last one says all.
+    private mutating func dropOverwritten() {
+        var overwritten: Set<ByteString> = []
+        var kept: [Mutation] = []
+        var bytes = 0
+        for mutation in mutations.reversed() {
+            switch mutation {
+            case .setString(let key, _): if !overwritten.insert(key).inserted { continue }
+            case .deleteAll: overwritten.removeAll()
+            default: if let key = mutation.subject { overwritten.remove(key) }
+            }
+            kept.append(mutation)
+            bytes += mutation.valueBytes
+        }
+        kept.reverse()
+        (mutations, mutationBytes) = (kept, bytes)
+        mutationBytesMaximum = max(Limits.replicatedTurnBytesMaximum, bytes * 2)
+    }
+
+    package mutating func takeMutations() -> [Mutation] {
+        let taken = mutations
+        (mutations, mutationBytes) = ([], 0)
+        mutationBytesMaximum = Limits.replicatedTurnBytesMaximum
+        return taken
     }
 
     /// A key of the selected database as mutations name it.

@@ -41,6 +41,10 @@ package struct Keyspace {
 
     /// What commands changed, in order, where somebody wants to know.
     package var mutations: [Mutation] = []
+    /// Roughly the bytes of the values in `mutations`.
+    var mutationBytes = 0
+    /// Beyond it what is overwritten is dropped.
+    var mutationBytesMaximum = Limits.replicatedTurnBytesMaximum
     package var isRecording = true
     /// How many changes there were, recorded or not.
     var changes = 0

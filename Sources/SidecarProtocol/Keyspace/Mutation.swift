@@ -61,3 +61,39 @@ package enum Mutation: Hashable, Sendable {
     case setElement(ByteString, index: Int, ByteString)
     case removeElements(ByteString, index: Int, count: Int)
 }
+
+extension Mutation {
+    /// The key that it changes; nil: all.
+    var subject: ByteString? {
+        switch self {
+        case .deleteAll: nil
+        case .delete(let key), .expire(let key), .setExpiry(let key, _), .setString(let key, _),
+            .addToString(let key, _), .setField(let key, _, _), .addToField(let key, _, _),
+            .removeField(let key, _), .addMember(let key, _), .removeMember(let key, _),
+            .setScore(let key, _, _), .addToScore(let key, _, _), .removeScored(let key, _),
+            .setEntry(let key, _, _), .removeEntry(let key, _), .insertElements(let key, _, _),
+            .setElement(let key, _, _), .removeElements(let key, _, _):
+            key
+        }
+    }
+
+    /// The bytes of its key and of its values.
+    var valueBytes: Int {
+        switch self {
+        case .delete(let key), .expire(let key), .setExpiry(let key, _), .addToString(let key, _),
+            .removeElements(let key, _, _):
+            key.count
+        case .deleteAll: 0
+        case .setString(let key, let value), .addMember(let key, let value),
+            .removeMember(let key, let value), .setElement(let key, _, let value):
+            key.count + value.count
+        case .setField(let key, let name, let value), .setEntry(let key, let name, let value):
+            key.count + name.count + value.count
+        case .addToField(let key, let name, _), .removeField(let key, let name),
+            .setScore(let key, let name, _), .addToScore(let key, let name, _),
+            .removeScored(let key, let name), .removeEntry(let key, let name):
+            key.count + name.count
+        case .insertElements(let key, _, let values): values.reduce(key.count) { $0 + $1.count + 4 }
+        }
+    }
+}

@@ -21,6 +21,8 @@ package struct RequestParser {
 
     /// The longest argument, in bytes.
     package var bulkBytesMaximum: Int = Limits.stateBulkBytesMaximum
+    /// All arguments of a request, in bytes.
+    package var requestBytesMaximum: Int = Limits.stateRequestBytesMaximum
     /// The client has not said who it is: it may only send what that takes.
     package var isUnauthenticated = false
 
@@ -140,7 +142,7 @@ package struct RequestParser {
         }
         if count > 16_384, isUnauthenticated { return .violation("unauthenticated bulk length") }
         requestBytes += Int(count)
-        guard requestBytes <= max(Limits.stateRequestBytesMaximum, bulkBytesMaximum) else {
+        guard requestBytes <= max(requestBytesMaximum, bulkBytesMaximum) else {
             return .violation("too big request")
         }
         position = line + 2

@@ -27,6 +27,8 @@ extension StateReplica {
         _ message: [UInt8], from peer: InstanceID, at now: Now, effects: inout [Effect]
     ) {
         guard isServing, let kind = message.first else { return }
+        // As if it were lost: what matters of it is sent again.
+        guard !isBehind, server.writeRefusal == nil else { return }
         switch kind {
         case Message.gossip:
             // Own changes come first: what is joined now must find them in the store.

@@ -114,6 +114,7 @@ package struct StateReplica: ~Copyable {
         self.settings = settings
         let replica = ReplicaID(naming: settings.name, epoch: 0)
         var configuration = settings.server
+        configuration.keyspace = .replicated
         configuration.keyspace.streamSequence = replica.hash % (KeyspaceSettings.streamSequenceStep - 1) + 1
         server = StateServer(configuration: configuration, seed: settings.seed, now: now)
         store = ReplicatedStore(replica: replica)
@@ -165,6 +166,7 @@ package struct StateReplica: ~Copyable {
     /// Does what time has made due, and puts on its way what this turn has changed.
     package mutating func endTurn(at now: Now, effects: inout [Effect]) {
         if isServing {
+            server.isHeld = isBehind
             server.advance(to: now)
             commit(at: now)
             sendPublished()
@@ -179,8 +181,12 @@ package struct StateReplica: ~Copyable {
         log.flush(at: now.monotonic, effects: &jobs)
         carryOut(jobs, at: now)
         if isServing { noteFacts() }
+        server.isHeld = isBehind
         take(&effects)
     }
+
+    /// The disk is slower than the changes: clients and replicas wait, and nothing more piles up here.
+    var isBehind: Bool { log.unwrittenBytes > Limits.replicatedBacklogBytesMaximum }
 
     package mutating func nextDeadline() -> MonotonicTime? {
         guard isServing else { return log.nextDeadline }
@@ -198,12 +204,15 @@ package struct StateReplica: ~Copyable {
 extension StateReplica {
     /// What the clients' commands changed goes to the log and to the replicas.
     mutating func commit(at now: Now) {
-        let mutations = server.takeMutations()
-        guard !mutations.isEmpty else { return }
-        guard let delta = store.commit(mutations, at: now) else { return }
+        var mutations = server.takeMutations()[...]
+        while !mutations.isEmpty {
+            let part = mutations.prefix(mutations.countForDelta)
+            mutations = mutations.dropFirst(part.count)
+            guard let delta = store.commit(Array(part), at: now) else { continue }
+            keep(delta.encoded())
+            gossip(.committed, at: now)
+        }
         correct(at: now)
-        keep(delta.encoded())
-        gossip(.committed, at: now)
     }
 
     /// What the keyspace couldn't know as it ran the command.
@@ -222,6 +231,7 @@ extension StateReplica {
         server.apply(mutations, now: now)
     }
 
+    /// It has happened, so it isn't refused; `isBehind` and the refusal of writes see to it that there is an end.
     mutating func keep(_ delta: [UInt8]) {
         do { lastRecord = try log.append(delta, type: RecordType.delta, isReserved: true) } catch {
             // The store has it already, so that an answer would promise what a restart forgets.
@@ -267,5 +277,17 @@ extension StateReplica {
             released += 1
         }
         held.removeFirst(released)
+    }
+}
+
+extension ArraySlice<Mutation> {
+    /// How many of them one delta takes: all, unless they are larger than what a record holds.
+    var countForDelta: Int {
+        var bytes = 0
+        for (place, mutation) in enumerated() {
+            bytes += mutation.valueBytes
+            if bytes > Limits.replicatedDeltaBytesMaximum { return Swift.max(place, 1) }
+        }
+        return count
     }
 }

@@ -52,12 +52,6 @@ struct LogWriter {
     /// All that was appended survives a crash.
     var isSettled: Bool { isIdle && durable == last && end != nil }
 
-    /// Of the segment that is open, with what waits for it counted as written.
-    var room: Int {
-        guard let end, let segment = segments.last else { return 0 }
-        return max(0, segment.size - end - unwrittenBytes)
-    }
-
     mutating func append(_ payload: [UInt8], type: UInt8) -> UInt64 {
         pending.append((type, payload))
         unwrittenBytes += StateFrame.encodedBytes(payload: payload.count)

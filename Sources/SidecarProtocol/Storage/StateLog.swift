@@ -75,7 +75,8 @@ package struct StateLog {
     ///
     /// - Parameters:
     ///   - type: 1 to 127, the owner's own.
-    ///   - isReserved: it may use the room that is kept for a full disk: what ends or shrinks things.
+    ///   - isReserved: it has happened already, so that it waits for a full or a slow disk and isn't
+    ///     refused: whoever gives it sees to it that there is an end to such records.
     /// - Returns: its sequence.
     package mutating func append(
         _ payload: [UInt8], type: UInt8, isReserved: Bool = false
@@ -89,11 +90,16 @@ package struct StateLog {
     package func refusal(of payloadBytes: Int, isReserved: Bool = false) -> StateLogRefusal? {
         guard case .open = phase else { return .notOpen }
         guard payloadBytes <= Limits.statePayloadBytesMaximum else { return .tooLarge(bytes: payloadBytes) }
+        if isReserved { return nil }
+        if isFull { return .full }
         let bytes = StateFrame.encodedBytes(payload: payloadBytes)
-        if isFull, !isReserved || bytes > writer.room { return .full }
-        let waiting = writer.unwrittenBytes + bytes
+        // One record of any size is taken where nothing waits.
+        let waiting = writer.unwrittenBytes == 0 ? 0 : writer.unwrittenBytes + bytes
         return waiting > Limits.stateUnwrittenBytesMaximum ? .backlog(bytes: writer.unwrittenBytes) : nil
     }
+
+    /// What was appended and isn't written yet.
+    package var unwrittenBytes: Int { writer.unwrittenBytes }
 
     /// Everything of this turn was appended.
     package mutating func flush(at now: MonotonicTime, effects: inout [StateLogEffect]) {

@@ -127,6 +127,48 @@ struct ReplicaLifeTests {
         #expect(replica.ask("GET", "a") == "$1\r\n1\r\n")
     }
 
+    @Test("a disk that is behind makes clients wait, and nothing is refused or lost", arguments: [1, 2])
+    func slowDisk(clients: Int) {
+        let replica = replica()
+        let text = String(repeating: "x", count: 1 << 20)
+        let connections = (0..<clients).map { _ in replica.connect() }
+        let count = 2 * Limits.replicatedBacklogBytesMaximum >> 20
+        for number in 0..<count {
+            replica.send("SET", "k\(number % 7)", text + String(number), from: connections[number % clients])
+        }
+        #expect(replica.failure == nil)
+        #expect(connections.contains { !replica.wantsInput($0) }, "nobody waits")
+        for _ in 0..<count {
+            replica.settle()
+            replica.pass(.milliseconds(1))
+        }
+        let answered = connections.map { replica.takeReplies($0).components(of: "+OK\r\n") }
+        #expect(answered.reduce(0, +) == count)
+        replica.restart()
+        replica.settle()
+        #expect(replica.ask("STRLEN", "k0") == ":\(text.utf8.count + 2)\r\n")
+    }
+
+    @Test("a long string that grows a little, often, takes no more memory than its last value")
+    func growth() {
+        let replica = replica()
+        let client = replica.connect()
+        replica.send("SETRANGE", "k", String((4 << 20) - 1), "x", from: client)
+        replica.settle()
+        replica.send(
+            (0..<500).flatMap { SimulatedReplica.request(["APPEND", "k", String($0 % 10)]) }, from: client)
+        for _ in 0..<100 {
+            replica.settle()
+            replica.pass(.milliseconds(1))
+        }
+        #expect(replica.failure == nil)
+        #expect(replica.takeReplies(client).hasSuffix(":\((4 << 20) + 500)\r\n"))
+        #expect(replica.disk.usedBytes < 64 << 20, "\(replica.disk.usedBytes) bytes")
+        replica.restart()
+        replica.settle()
+        #expect(replica.ask("GETRANGE", "k", "-3", "-1") == "$3\r\n789\r\n")
+    }
+
     @Test("a replica that is met while it reads its log says nothing before, and then all it has")
     func early() {
         let (one, two) = (replica(1), replica(2))

@@ -7,8 +7,28 @@ extension ReplicatedStore {
     package mutating func commit(_ mutations: [Mutation], at now: Now) -> Delta? {
         var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
         draft.operations.reserveCapacity(mutations.count)
-        for mutation in mutations { commit(mutation, &draft) }
+        for mutation in mutations {
+            commit(mutation, &draft)
+            if !corrections.isEmpty { renewCorrections(after: mutation) }
+        }
         return finish(draft)
+    }
+
+    /// A correction of what was changed again says what is there now, or nothing.
+    private mutating func renewCorrections(after mutation: Mutation) {
+        corrections = corrections.compactMap { correction in
+            guard let key = correction.subject, mutation.subject == nil || mutation.subject == key else {
+                return correction
+            }
+            let contents = entries[key]?.contents
+            return switch correction {
+            case .setField(_, let field, _):
+                contents?.hash[field]?.shown(replicas).map { .setField(key, field: field, $0) }
+            case .setScore(_, let member, _):
+                contents?.scores[member]?.shown(replicas).map { .setScore(key, member: member, $0) }
+            default: contents?.string?.shown(replicas).map { .setString(key, $0) }
+            }
+        }
     }
 
     /// Deletes hidden keys whose deletion was another replica's to send, which hasn't.
@@ -301,20 +321,4 @@ extension ReplicatedStore {
 extension [Reset] {
     /// By the first change of the sum: dictionaries gave them in no order.
     var sortedByStart: [Reset] { count < 2 ? self : sorted { $0.start < $1.start } }
-}
-
-extension Mutation {
-    /// The key that it changes; nil: all.
-    fileprivate var subject: ByteString? {
-        switch self {
-        case .deleteAll: nil
-        case .delete(let key), .expire(let key), .setExpiry(let key, _), .setString(let key, _),
-            .addToString(let key, _), .setField(let key, _, _), .addToField(let key, _, _),
-            .removeField(let key, _), .addMember(let key, _), .removeMember(let key, _),
-            .setScore(let key, _, _), .addToScore(let key, _, _), .removeScored(let key, _),
-            .setEntry(let key, _, _), .removeEntry(let key, _), .insertElements(let key, _, _),
-            .setElement(let key, _, _), .removeElements(let key, _, _):
-            key
-        }
-    }
 }

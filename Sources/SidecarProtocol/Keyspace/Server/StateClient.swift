@@ -18,6 +18,8 @@ final class StateClient {
     var isListed = false
     /// The connection takes no more bytes for now.
     var isPaused = false
+    /// The server's list of those whose requests wait has it.
+    var isWaiting = false
     /// Nothing more is read of it, and it is closed once its output is taken.
     var isClosing = false
 

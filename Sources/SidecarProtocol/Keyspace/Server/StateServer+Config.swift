@@ -96,8 +96,10 @@ extension StateServer {
     private mutating func set(_ name: String, _ value: ByteString) throws(CommandError) {
         let label = ByteString(name)
         if let setting = Self.numbers.first(where: { $0.name == name }) {
+            let isLength = name.hasPrefix("proto")
             keyspace.settings[keyPath: setting.path] = try number(
-                value, label, least: name.hasPrefix("list") ? -5 : name.hasPrefix("proto") ? 1 << 20 : 0)
+                value, label, least: name.hasPrefix("list") ? -5 : isLength ? 1 << 20 : 0,
+                most: isLength ? configuration.keyspace.stringBytesMaximum : Int.max)
             return
         }
         switch name {
@@ -116,13 +118,14 @@ extension StateServer {
         }
     }
 
-    private func number(_ value: ByteString, _ name: ByteString, least: Int) throws(CommandError) -> Int {
+    private func number(
+        _ value: ByteString, _ name: ByteString, least: Int, most: Int = Int.max
+    ) throws(CommandError) -> Int {
         guard let number = memoryValue(value) else {
             throw refusal(name, " - argument couldn't be parsed into an integer")
         }
-        guard number >= least else {
-            throw refusal(
-                name, " - argument must be between \(least) and \(Int.max) inclusive")
+        guard number >= least, number <= most else {
+            throw refusal(name, " - argument must be between \(least) and \(most) inclusive")
         }
         return number
     }

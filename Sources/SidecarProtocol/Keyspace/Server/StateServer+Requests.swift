@@ -22,11 +22,13 @@ extension StateServer {
     mutating func work(_ client: StateClient) {
         enter(client)
         client.parser.bulkBytesMaximum = keyspace.settings.stringBytesMaximum
+        client.parser.requestBytesMaximum = keyspace.settings.requestBytesMaximum
         client.parser.isUnauthenticated = !client.isAuthenticated
         while client.blocked == nil, !client.isClosing, !client.isPaused,
             keyspace.reply.bytes.count < Limits.stateUnreadReplyBytesMaximum
         {
             client.isHungry = false
+            if isTurnFull { return wait(client) }
             switch client.parser.next() {
             case .incomplete:
                 client.isHungry = true
@@ -43,6 +45,12 @@ extension StateServer {
                 }
             }
         }
+    }
+
+    private mutating func wait(_ client: StateClient) {
+        guard !client.isWaiting else { return }
+        client.isWaiting = true
+        waiting.append(client.id)
     }
 
     /// Everybody's turn is over but that of those who were woken.

@@ -42,6 +42,8 @@ package struct StateServer: ~Copyable {
     var listed: [ClientID] = []
     /// Connections that may go on: they were woken, or their output was taken.
     var woken: [ClientID] = []
+    /// Connections whose requests wait for the end of the turn, or of `isHeld`.
+    var waiting: [ClientID] = []
     var expiresActively = true
     var statistics = ServerStatistics()
     var hooks = StateHooks()
@@ -111,7 +113,7 @@ package struct StateServer: ~Copyable {
     /// When `advance` is due, if ever.
     package var nextDeadline: MonotonicTime? {
         mutating get {
-            if !woken.isEmpty { return now.monotonic }
+            if !woken.isEmpty || !waiting.isEmpty && !isHeld { return now.monotonic }
             var next = timeouts.next
             if expiresActively, let expiry = keyspace.nextExpiry {
                 // A key is gone in the millisecond after its last.
@@ -129,6 +131,11 @@ package struct StateServer: ~Copyable {
         setTime(now)
         while let id = timeouts.popDue(at: now.monotonic) {
             if let client = clients[id] { giveUp(client) }
+        }
+        if !isTurnFull, !waiting.isEmpty {
+            for id in waiting { clients[id]?.isWaiting = false }
+            woken += waiting
+            waiting.removeAll(keepingCapacity: true)
         }
         if expiresActively { _ = keyspace.expireDue(atMost: Limits.stateExpiriesAtOnce) }
         for number in keyspace.databases.indices { keyspace.databases[number].items.step(100) }
@@ -172,10 +179,14 @@ package struct StateServer: ~Copyable {
 
     /// What changed since the last call, in order.
     package mutating func takeMutations() -> [Mutation] {
-        let taken = keyspace.mutations
-        keyspace.mutations = []
-        return taken
+        keyspace.takeMutations()
     }
+
+    /// No more requests run until there is room for what they change; those that came wait.
+    package var isHeld = false
+
+    /// A turn whose changes are to be taken before the next request runs.
+    var isTurnFull: Bool { isHeld || keyspace.mutationBytes > Limits.replicatedTurnBytesMaximum }
 
     /// Changes that were decided elsewhere. They wake who waits for them, and disturb who watches.
     package mutating func apply(_ mutations: [Mutation], now: Now) {

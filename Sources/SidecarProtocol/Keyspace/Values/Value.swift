@@ -288,6 +288,8 @@ package struct KeyspaceSettings: Sendable {
     var hyperLogLogSparseBytes = 3000
     /// The longest string, in bytes.
     var stringBytesMaximum = Limits.stateBulkBytesMaximum
+    /// All arguments of one request, in bytes.
+    var requestBytesMaximum = Limits.stateRequestBytesMaximum
 
     /// What ids that are made of the time end with: a number of this replica's own below the step; 0: it has no
     /// others, and counts by one.
@@ -296,6 +298,14 @@ package struct KeyspaceSettings: Sendable {
     package static let streamSequenceStep: UInt64 = 1 << 16
 
     package init() {}
+
+    /// What can be replicated.
+    package static var replicated: KeyspaceSettings {
+        var settings = KeyspaceSettings()
+        settings.stringBytesMaximum = Limits.replicatedStringBytesMaximum
+        settings.requestBytesMaximum = Limits.replicatedRequestBytesMaximum
+        return settings
+    }
 }
 
 extension ByteString {
