@@ -19,8 +19,8 @@ struct NodeClient: ~Copyable {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw NodeClient.complaint("no socket can be had", errno) }
         guard !connectUnix(descriptor, to: paths.topicsSocket) else { return }
+        // What follows ends this value, and `deinit` closes the socket: a second close could be of another's.
         let code = errno
-        close(descriptor)
         guard [ENOENT, ECONNREFUSED, ENOTDIR].contains(code) else {
             throw NodeClient.complaint("the node at \(paths.topicsSocket) can't be reached", code)
         }
