@@ -22,9 +22,27 @@ package struct ByteString: Hashable, Comparable, Sendable {
     @inlinable
     package static func == (left: ByteString, right: ByteString) -> Bool {
         guard left.bytes.count == right.bytes.count else { return false }
-        return left.bytes.withUnsafeBytes { a in
-            right.bytes.withUnsafeBytes { b in a.elementsEqual(b) }
+        return left.bytes.withUnsafeBytes { a in right.bytes.withUnsafeBytes { b in isSame(a, b) } }
+    }
+
+    /// Both are as long. Word by word, and the last word again where the length is no multiple of eight.
+    @inlinable
+    static func isSame(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+        func isSame(at offset: Int) -> Bool {
+            left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+                == right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
         }
+        let count = left.count
+        guard count >= 8 else {
+            for index in 0..<count where left[index] != right[index] { return false }
+            return true
+        }
+        var offset = 0
+        while offset &+ 8 <= count {
+            guard isSame(at: offset) else { return false }
+            offset &+= 8
+        }
+        return isSame(at: count &- 8)
     }
 
     package static func < (left: ByteString, right: ByteString) -> Bool {

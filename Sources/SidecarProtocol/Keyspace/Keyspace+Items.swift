@@ -211,6 +211,8 @@ extension Keyspace {
     package mutating func takeMutations() -> [Mutation] {
         let taken = mutations
         (mutations, mutationBytes) = ([], 0)
+        // The next turn is likely as long as this one.
+        if taken.count > 16 { mutations.reserveCapacity(min(taken.count, 1_024)) }
         mutationBytesMaximum = Limits.replicatedTurnBytesMaximum
         return taken
     }

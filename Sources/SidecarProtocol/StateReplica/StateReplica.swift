@@ -208,8 +208,8 @@ extension StateReplica {
         while !mutations.isEmpty {
             let part = mutations.prefix(mutations.countForDelta)
             mutations = mutations.dropFirst(part.count)
-            guard let delta = store.commit(Array(part), at: now) else { continue }
-            keep(delta.encoded())
+            guard store.commit(part, at: now) != nil else { continue }
+            keep(store.committed)
             gossip(.committed, at: now)
         }
         correct(at: now)

@@ -12,6 +12,8 @@ package struct Delta: Hashable, Sendable {
     /// the origin itself isn't named.
     package let dependencies: VersionVector
     let operations: [Operation]
+    /// Every replica that it names but its origin. Sorted.
+    let others: [ReplicaID]
     /// Replicas that it names and whose end the origin had seen before. Sorted.
     let sealed: [ReplicaID]
 
@@ -19,14 +21,15 @@ package struct Delta: Hashable, Sendable {
 
     init(
         origin: ReplicaID, from: UInt64, time: HybridTime, dependencies: VersionVector,
-        operations: [Operation], isSealed: (ReplicaID) -> Bool = { _ in false }
+        operations: [Operation], namesOthers: Bool = true, isSealed: (ReplicaID) -> Bool = { _ in false }
     ) {
         self.origin = origin
         self.from = from
         self.time = time
         self.dependencies = dependencies
         self.operations = operations
-        sealed = Delta.others(origin, dependencies, operations).filter(isSealed)
+        others = Delta.others(origin, dependencies, namesOthers ? operations : [])
+        sealed = others.filter(isSealed)
     }
 }
 
@@ -34,7 +37,7 @@ extension Delta {
     package func encoded() -> [UInt8] {
         let table = replicaTable()
         var out = CompactWriter()
-        out.bytes.reserveCapacity(96)
+        out.bytes.reserveCapacity(64 + operations.count * 32)
         out.byte(Delta.version)
         origin.encode(into: &out)
         out.unsigned(from)
@@ -52,9 +55,6 @@ extension Delta {
 
     /// The origin, then every other replica that the delta names, sorted.
     private func replicaTable() -> [ReplicaID] { [origin] + others }
-
-    /// Every replica that it names but its origin. Sorted.
-    var others: [ReplicaID] { Delta.others(origin, dependencies, operations) }
 
     private static func others(
         _ origin: ReplicaID, _ dependencies: VersionVector, _ operations: [Operation]

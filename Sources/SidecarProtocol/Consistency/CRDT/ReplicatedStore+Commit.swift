@@ -4,7 +4,7 @@ extension ReplicatedStore {
     /// Takes over mutations that the keyspace has already made.
     ///
     /// - Returns: What the other replicas must be told; nil where there is nothing to tell.
-    package mutating func commit(_ mutations: [Mutation], at now: Now) -> Delta? {
+    package mutating func commit(_ mutations: some Collection<Mutation>, at now: Now) -> Delta? {
         var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
         draft.operations.reserveCapacity(mutations.count)
         for mutation in mutations {
@@ -65,9 +65,10 @@ extension ReplicatedStore {
         let dependencies = takeNews()
         let delta = Delta(
             origin: replica, from: draft.from, time: draft.time, dependencies: dependencies,
-            operations: draft.operations
+            operations: draft.operations, namesOthers: draft.namesOthers
         ) { isSealed($0, before: draft.from) }
-        log.append(DeltaLog.Record(from: delta.from, to: delta.to, bytes: delta.encoded()), of: 0)
+        committed = delta.encoded()
+        log.append(DeltaLog.Record(from: delta.from, to: delta.to, bytes: committed), of: 0)
         statistics.commits += 1
         return delta
     }
@@ -77,6 +78,8 @@ extension ReplicatedStore {
         let time: HybridTime
         let now: Now
         var operations: [Operation] = []
+        /// An operation may name other replicas.
+        var namesOthers = false
     }
 
     private mutating func takeNews() -> VersionVector {
@@ -130,6 +133,7 @@ extension ReplicatedStore {
         apply(change, &none)
         seen[0] = counter
         draft.operations.append(operation)
+        draft.namesOthers = true
     }
 
     private func isHidden(_ key: ByteString) -> Bool { entries[key]?.isHidden ?? false }
@@ -152,13 +156,12 @@ extension ReplicatedStore {
         let register = Register(dot: LocalDot(0, seen[0] + 1), time: draft.time, value: value)
         var isFresh = false
         if let place = entries.index(forKey: key) {
-            guard entries.values[place].isPlain else {
+            guard entries.values[place].replacePlain(register) else {
                 isFresh = prepare(key, &draft)
                 let resets = resets(key) { $0.string?.resets($1) ?? [] }
                 return perform(
                     Operation(key: key, isFresh: isFresh, action: .setString(value, resets)), &draft)
             }
-            entries.values[place].plain = register
         } else {
             isFresh = true
             entries[key] = Entry(register)

@@ -53,6 +53,8 @@ package struct ReplicatedStore: Sendable {
     /// What the keyspace has to apply after a commit, since it can't know better: a sum of fractions that
     /// rounds otherwise here, or one that passed the ends of 64 bits.
     package var corrections: [Mutation] = []
+    /// The last delta of our own, encoded.
+    package internal(set) var committed: [UInt8] = []
     /// Deltas of others that were joined, encoded, in order, until they are taken for the durable log.
     package var joined: [[UInt8]] = []
     /// Until `restored`, one's own deltas are joined too, from the durable log.

@@ -43,21 +43,22 @@ extension Keyspace {
     mutating func store(
         _ bytes: ByteString, under key: ByteString, at existing: Int?, keepingExpiry: Bool = false
     ) -> Int {
+        // What replicas delete has no expiry any more: it is set anew where it stays.
+        let isOtherKind = isRecording && existing.map { value(at: $0).kind != .string } ?? false
         if isRecording {
-            if let existing, value(at: existing).kind != .string { record(.delete(stored(key))) }
+            if isOtherKind { record(.delete(stored(key))) }
             record(.setString(stored(key), bytes))
         }
         guard let existing else { return add(key, Value(string: bytes)) }
-        // What replicas delete has no expiry any more: it is set anew where it stays.
-        let isOtherKind = isRecording && value(at: existing).kind != .string
         databases[selected].items[existing].value.value = Value(string: bytes)
         databases[selected].items[existing].value.touched = now / 1000
         changed(at: existing)
-        if item(at: existing).expiry != Item.never {
+        let expiry = databases[selected].items[existing].value.expiry
+        if expiry != Item.never {
             if !keepingExpiry {
                 setExpiry(key, at: existing, Item.never)
             } else if isOtherKind {
-                record(.setExpiry(stored(key), WallTime(milliseconds: item(at: existing).expiry)))
+                record(.setExpiry(stored(key), WallTime(milliseconds: expiry)))
             }
         }
         return existing
