@@ -295,8 +295,10 @@ class Generator:
                                  b"0-0"))
 
     def streams(self):
-        k = self.one(b"st1", b"st2", self.key())
-        trim = lambda: [self.one(b"MAXLEN", b"maxlen", b"MINID")] + self.maybe(b"=") + [self.number()]
+        # Nothing dumps these.
+        k = self.one(b"st1", b"st2")
+        trim = lambda: self.one([b"MAXLEN", self.number()], [b"maxlen", b"=", self.number()],
+                                [b"MINID", self.entry_id()], [b"minid", b"=", self.entry_id()])
         span = lambda: self.one(b"", b"", b"(") + self.entry_id()
         return self.one(
             lambda: [b"xadd", k, self.entry_id()] + self.pairs(self.member, self.member),

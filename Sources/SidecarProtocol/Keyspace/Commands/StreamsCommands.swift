@@ -130,9 +130,9 @@ extension Keyspace {
                 }
                 isGiven = true
                 place += 1
-                trimming.isApproximate = arguments[place].bytes == [UInt8(ascii: "~")]
-                if trimming.isApproximate || arguments[place].bytes == [UInt8(ascii: "=")] { place += 1 }
-                guard place < arguments.count else { throw .syntax }
+                let sign = place + 1 < arguments.count ? arguments[place].bytes : []
+                trimming.isApproximate = sign == [UInt8(ascii: "~")]
+                if trimming.isApproximate || sign == [UInt8(ascii: "=")] { place += 1 }
                 if isCount {
                     guard let count = arguments[place].integer else { throw .notInteger }
                     guard count >= 0 else { throw CommandError("The MAXLEN argument must be >= 0.") }
@@ -195,9 +195,9 @@ extension Keyspace {
     }
 
     mutating func deleteEntries() throws(CommandError) {
+        guard let (index, object) = try streamToChange(arguments[1]) else { return reply.integer(0) }
         var ids: [EntryID] = []
         for place in 2..<arguments.count { ids.append(try Keyspace.streamID(arguments[place], sequence: 0)) }
-        guard let (index, object) = try streamToChange(arguments[1]) else { return reply.integer(0) }
         var count = 0
         for id in ids where object.contains(id) {
             removeEntry(id, of: arguments[1], object)
@@ -230,9 +230,9 @@ extension Keyspace {
         let start = try bound(reversed ? 3 : 2, isStart: true)
         let end = try bound(reversed ? 2 : 3, isStart: false)
         var most = Int.max
-        if arguments.count > 4 {
-            guard arguments.count == 6, arguments[4].isWord("count") else { throw .syntax }
-            most = Int(max(try integer(5), 0))
+        for place in stride(from: 4, to: arguments.count, by: 2) {
+            guard place + 1 < arguments.count, arguments[place].isWord("count") else { throw .syntax }
+            most = Int(max(try integer(place + 1), 0))
         }
         guard let object = try streamToRead(arguments[1]) else { return reply.emptyArray() }
         if most == 0 { return reply.nullArray() }
@@ -256,7 +256,7 @@ extension Keyspace {
     private func bound(_ place: Int, isStart: Bool) throws(CommandError) -> EntryID {
         let text = arguments[place]
         guard text.bytes.first == UInt8(ascii: "(") else {
-            return try Keyspace.streamID(text, sequence: isStart ? 0 : .max)
+            return try Keyspace.streamID(text, sequence: isStart ? 0 : .max, knowsEnds: true)
         }
         let id = try Keyspace.streamID(
             ByteString(Array(text.bytes.dropFirst())), sequence: isStart ? 0 : .max)
@@ -291,7 +291,7 @@ extension Keyspace {
         guard words > 0 else { throw .syntax }
         guard words % 2 == 0 else {
             throw CommandError(
-                "Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.")
+                "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
         }
         try readStreams(from: place + 1, words / 2, count: count, block: block)
     }
@@ -329,7 +329,7 @@ extension Keyspace {
                 "The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
             )
         }
-        return try Keyspace.streamID(text, sequence: 0, isStrict: true)
+        return try Keyspace.streamID(text, sequence: 0)
     }
 
     private mutating func write(
@@ -354,13 +354,13 @@ extension Keyspace {
 
     // MARK: Ids
 
-    /// `ms-seq`; `ms` alone has the sequence given here, and `-` and `+` are the ends of all but where it is strict.
+    /// `ms-seq`; `ms` alone has the sequence given here, and `-` and `+` are the ends of all where they may be.
     private static func streamID(
-        _ text: ByteString, sequence: UInt64, isStrict: Bool = false
+        _ text: ByteString, sequence: UInt64, knowsEnds: Bool = false
     ) throws(CommandError) -> EntryID {
         let bytes = text.bytes
-        if bytes == [UInt8(ascii: "-")], !isStrict { return .least }
-        if bytes == [UInt8(ascii: "+")], !isStrict { return .greatest }
+        if bytes == [UInt8(ascii: "-")], knowsEnds { return .least }
+        if bytes == [UInt8(ascii: "+")], knowsEnds { return .greatest }
         let dash = bytes.firstIndex(of: UInt8(ascii: "-")) ?? bytes.count
         guard let milliseconds = unsigned(bytes[..<dash]) else { throw .streamID }
         if dash == bytes.count { return EntryID(milliseconds: milliseconds, sequence: sequence) }
