@@ -20,7 +20,8 @@ from generate import Generator
 
 # Replies whose elements stand in no order that anybody promises.
 UNORDERED = {b"keys", b"smembers", b"sinter", b"sunion", b"sdiff", b"sscan", b"hscan", b"zscan", b"scan",
-             b"hgetall", b"hkeys", b"hvals", b"srandmember", b"spop", b"hrandfield", b"zrandmember", b"exec"}
+             b"hgetall", b"hkeys", b"hvals", b"srandmember", b"spop", b"hrandfield", b"zrandmember", b"exec",
+             b"geosearch", b"georadius", b"georadius_ro", b"georadiusbymember", b"georadiusbymember_ro"}
 
 # What differs and shall, by name: a test of command and both replies.
 KNOWN = {
@@ -34,10 +35,19 @@ KNOWN = {
     and unremembered(a) == unremembered(b),
     # Redis writes small collections compactly and compresses strings; `crossed` has each read the other's.
     "the encoding of a dump": lambda call, a, b: call[0].lower() == b"dump" and len(a) > 5 and len(b) > 5,
+    "the moment from which it counts": lambda call, a, b: call[0].lower() in (b"expire", b"pexpire")
+    and call[-1].lower() in (b"gt", b"lt") and {a, b} == {b":0\r\n", b":1\r\n"},
+    # The C library's sines and ours.
+    "the last bits of a distance": lambda call, a, b: call[0].lower() == b"zrange" and near(a, b),
     # Each server reads its own clock, and a batch takes a while.
     "the moment at which it ran": lambda call, a, b: call[0].lower() in (b"pexpiretime", b"expiretime", b"ttl", b"exec")
     and near(a, b),
 }
+
+
+def is_unordered(call):
+    words = {word.lower() for word in call}
+    return call[0].lower() in UNORDERED and not (call[0].lower().startswith(b"geo") and words & {b"asc", b"desc", b"count"})
 
 
 def unremembered(reply):
@@ -49,8 +59,19 @@ def near(a, b):
     """The same but for numbers that are times, a second apart at most."""
     ours, theirs = a.split(b"\r\n"), b.split(b"\r\n")
     return len(ours) == len(theirs) and all(
-        x == y or x[:1] == y[:1] == b":" and int(x[1:]) > 99 and abs(int(x[1:]) - int(y[1:])) <= 1000
+        x == y or is_close(x, y) or x[:1] == y[:1] == b":" and int(x[1:]) > 99 and abs(int(x[1:]) - int(y[1:])) <= 1000
         for x, y in zip(ours, theirs))
+
+
+def is_close(x, y):
+    """Distances that differ in the last bits."""
+    try:
+        if x[:1] == y[:1] == b"$":
+            return True
+        x, y = float(x.lstrip(b",")), float(y.lstrip(b","))
+        return x != int(x) and abs(x - y) <= 1e-13 * abs(x)
+    except (ValueError, OverflowError):
+        return False
 
 
 def encode(call):
@@ -141,8 +162,9 @@ def crossed(redis, probe):
     for key in ask(redis, b"keys", b"*")[1][1]:
         key = key[:-2]
         dumps = [ask(server, b"dump", key)[1][:-2] for server in (redis, probe)]
-        # One has expired, or remembers a count; or it is a stream, which isn't dumped here.
-        if b"$-1" in dumps or key.startswith(b"hll") or b"can't be dumped" in dumps[1][:80]:
+        # One has expired, remembers a count, or has distances whose last bits differ; or it is a stream, which isn't
+        # dumped here.
+        if b"$-1" in dumps or key.startswith((b"hll", b"geo3")) or b"can't be dumped" in dumps[1][:80]:
             continue
         for server, dump in zip((redis, probe), reversed(dumps)):
             # A digest tells whether there is a time to live.
@@ -169,7 +191,7 @@ def run(options, seed, redis, probe):
             (theirs, tree), (ours, other) = redis.reply(), probe.reply()
             sent += 1
             history.append(call)
-            if theirs == ours or call[0].lower() in UNORDERED and plain(tree) == plain(other):
+            if theirs == ours or is_unordered(call) and plain(tree) == plain(other):
                 continue
             pair = (joined(tree), joined(other)) if call[0].lower() == b"exec" else (theirs, ours)
             names = [name for name, test in KNOWN.items() if test(call, *pair)]

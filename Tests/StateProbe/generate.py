@@ -183,6 +183,33 @@ class Generator:
             lambda: [b"lrange", k, b"0", b"-1"], lambda: [b"smembers", k], lambda: [b"hgetall", k],
             lambda: [b"zrange", k, b"0", b"-1", b"WITHSCORES"], lambda: [b"get", k], lambda: [b"object", b"encoding", k])()
 
+    def places(self):
+        """Not across the poles, around half the globe, nor at its very ends: there Redis leaves out some of what it should find."""
+        k = self.one(b"geo1", b"geo2") if self.r.random() < 0.97 else self.key()
+        town = lambda: b"t%d" % self.r.randrange(40)
+        lon = lambda: b"%.*f" % (self.r.randrange(7), self.r.uniform(-180, 180)) if self.r.random() < 0.3 else b"%.4f" % self.r.uniform(10, 20)
+        lat = lambda: b"%.*f" % (self.r.randrange(7), self.r.uniform(-65, 65)) if self.r.random() < 0.3 else b"%.4f" % self.r.uniform(35, 45)
+        odd = lambda make: make() if self.r.random() < 0.97 else self.one(b"181", b"-86", b"x", b"-180", b"0", b"179.99999")
+        unit = lambda: self.one(b"m", b"km", b"KM", b"ft", b"mi") if self.r.random() < 0.97 else b"x"
+        size = lambda: self.one(b"0", b"1", b"50", b"300", b"700", b"900", b"-1", b"x")
+        told = lambda: self.maybe(b"WITHDIST") + self.maybe(b"WITHCOORD") + self.maybe(b"WITHHASH")
+        order = lambda: self.maybe(self.one(b"ASC", b"DESC")) + self.maybe(b"COUNT", self.one(b"1", b"3", b"100", b"0", b"x"))
+        store = lambda: self.maybe(self.one(b"STORE", b"STOREDIST"), b"geo3")
+        center = lambda: self.one([b"FROMMEMBER", town()], [b"FROMLONLAT", odd(lon), odd(lat)], [b"FROMLONLAT", lon(), lat()], [])
+        shape = lambda: self.one([b"BYRADIUS", size(), unit()], [b"BYBOX", size(), size(), unit()], [b"BYBOX", size(), size(), unit()], [])
+        return self.one(
+            lambda: [b"geoadd", k] + self.maybe(self.one(b"NX", b"XX", b"CH")) + [w for _ in range(self.r.randrange(1, 5)) for w in (odd(lon), odd(lat), town())],
+            lambda: [b"geoadd", k] + [w for _ in range(5) for w in (lon(), lat(), town())],
+            lambda: [b"geodist", k, town(), town()] + self.maybe(unit()), lambda: [b"geohash", k] + self.many(town),
+            lambda: [b"geopos", k] + self.many(town), lambda: [b"zadd", b"geo2", b"%d" % (3479099956230698 + self.r.randrange(1 << 36)), town()],
+            lambda: [self.one(b"georadius", b"georadius_ro"), k, odd(lon), odd(lat), size(), unit()] + told() + order(),
+            lambda: [b"georadius", k, lon(), lat(), size(), b"km"] + order() + store(),
+            lambda: [self.one(b"georadiusbymember", b"georadiusbymember_ro"), k, town(), size(), unit()] + told() + order(),
+            lambda: [b"georadiusbymember", k, town(), size(), b"km"] + order() + store(),
+            lambda: [b"geosearch", k] + center() + shape() + told() + order(),
+            lambda: [b"geosearchstore", b"geo3", k] + center() + shape() + order() + self.maybe(b"STOREDIST") + self.maybe(b"WITHDIST"),
+            lambda: [b"zrange", b"geo3", b"0", b"-1", b"WITHSCORES"])()
+
     def keys(self):
         k, other = self.key(), self.key()
         return self.one(
@@ -314,5 +341,5 @@ class Generator:
             lambda: [b"del", b"st1"], lambda: [b"type", k], lambda: [b"object", b"encoding", k])()
 
     drawing = (b"sort", b"sort_ro", b"spop", b"srandmember", b"hrandfield", b"zrandmember")
-    families = [strings, strings, bits, sorting, counts, dumps, keys, hashes, lists, sets, sorted_sets, sorted_sets,
+    families = [strings, strings, bits, sorting, counts, dumps, places, keys, hashes, lists, sets, sorted_sets, sorted_sets,
                 streams, connection]

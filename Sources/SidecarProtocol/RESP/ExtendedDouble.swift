@@ -27,6 +27,7 @@ struct ExtendedDouble {
     }
 
     private init(_ value: Number) { self.value = value }
+    init(exactly value: Double) { self.value = Number(value) }
 
     static let zero = ExtendedDouble(0)
 

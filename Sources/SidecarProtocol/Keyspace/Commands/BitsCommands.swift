@@ -46,10 +46,15 @@ extension Keyspace {
         let key = arguments[1]
         let existing = find(key)
         if let existing, value(at: existing).kind != .string { throw .wrongType }
-        let index = existing ?? add(key, .raw(.empty))
-        var count = existing == nil ? 1 : 0
         let least = last >> 3 + 1
-        let whole = edit(at: index, notes: false) { bytes in
+        guard let existing else {
+            var bytes = [UInt8](repeating: 0, count: least)
+            _ = change(&bytes)
+            add(key, .raw(ByteString(bytes)))
+            return record(.setString(stored(key), ByteString(bytes)))
+        }
+        var count = 0
+        let whole = edit(at: existing, notes: false) { bytes in
             if bytes.count < least {
                 bytes.append(contentsOf: repeatElement(0, count: least - bytes.count))
                 count += 1
@@ -57,7 +62,7 @@ extension Keyspace {
             count += change(&bytes)
         }
         guard count > 0 else { return }
-        changed(at: index)
+        changed(at: existing)
         record(.setString(stored(key), whole))
     }
 

@@ -36,7 +36,7 @@ final class Command: Sendable {
     enum Group: String, CaseIterable, Sendable {
         case generic, string, bitmap, hyperloglog, list, set
         case sortedSet = "sorted-set"
-        case hash, pubsub, transactions, connection
+        case geo, hash, pubsub, transactions, connection
         case server, scripting, cluster, stream
         /// No commands of Redis.
         case mesh
@@ -160,8 +160,8 @@ struct KeySpec {
         let parts = begin.split(separator: ":")
         guard parts.count == 2, let start = Int(parts[1]) else { return nil }
         let word = ByteString(parts[0]).lowercased
-        // SORT takes the last of several.
-        return arguments.indices.last { $0 >= max(start, 1) && arguments[$0].lowercased == word }
-            .map { $0 + 1 }
+        let places = arguments.indices.filter { $0 >= max(start, 1) && arguments[$0].lowercased == word }
+        // SORT and GEORADIUS take the last of several.
+        return (word.text.hasPrefix("store") ? places.last : places.first).map { $0 + 1 }
     }
 }

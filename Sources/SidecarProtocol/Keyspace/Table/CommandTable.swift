@@ -9,7 +9,7 @@ struct CommandTable: Sendable {
         generic + strings + bitmaps + hyperLogLogs + hashes + lists + sets + sortedSets + transactions
             + pubsub + connection
             + server
-            + scripting + streams + clusters + mesh)
+            + scripting + streams + clusters + geo + mesh)
 
     private init(_ commands: [Command]) {
         self.commands = commands

@@ -10,11 +10,6 @@ enum MissingCommands {
             "MIGRATE"
         ),
         (
-            "geo",
-            "GEOADD GEODIST GEOHASH GEOPOS GEORADIUS GEORADIUSBYMEMBER GEORADIUSBYMEMBER_RO "
-                + "GEORADIUS_RO GEOSEARCH GEOSEARCHSTORE"
-        ),
-        (
             "hyperloglog",
             "PFSELFTEST"
         ),
