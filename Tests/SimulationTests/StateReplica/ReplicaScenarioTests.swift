@@ -45,7 +45,27 @@ struct ReplicaScenarioTests {
                     .at(20723, .crash(1, after: 15, power: nil, down: 433)),
                     .at(93715, .request(0, 8_006_747_437_646_653_353)),
                     .at(100812, .crash(1, after: 0, power: 11_126_078_697_144_436_169, down: 1380)),
-                ]))
+                ])),
+        Named(
+            "two groups that formed apart, and sealed apart, keep what each has",
+            ReplicaScenario(
+                seed: 374,
+                machines: [
+                    .init(.always, starts: 0, drift: 118, ahead: 403, isReplaced: false, isLater: false),
+                    .init(.always, starts: 25265, drift: 69, ahead: 1436, isReplaced: false, isLater: false),
+                    .init(.always, starts: 3847, drift: -132, ahead: -747, isReplaced: true, isLater: false),
+                    .init(.always, starts: 41198, drift: 35, ahead: -1441, isReplaced: false, isLater: false),
+                ],
+                lost: 0, doubled: 0, late: 196, timeout: 23859, milliseconds: 359190,
+                steps: [
+                    .at(18184, .block(from: 1, to: 0, milliseconds: 698185)),
+                    .at(18184, .block(from: 1, to: 2, milliseconds: 698185)),
+                    .at(18184, .block(from: 2, to: 3, milliseconds: 698185)),
+                    .at(18184, .block(from: 3, to: 0, milliseconds: 698185)),
+                    .at(54808, .ledger(1, 716_753_707_297_509_269)),
+                    .at(58305, .stop(1, down: 1319)),
+                    .at(93662, .crash(0, after: 0, power: nil, down: 1286)),
+                ])),
     ]
 
     /// Elements for the ledger of every replica, every so often.

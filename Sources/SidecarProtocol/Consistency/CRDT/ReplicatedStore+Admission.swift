@@ -83,7 +83,7 @@ extension ReplicatedStore {
 extension ReplicatedStore {
     /// The places here of the replicas that a state names; of a free place 0.
     mutating func intern(_ head: StateImport.Head) throws(JoinError) -> [Int] {
-        let lastSeal = lastSeal
+        let horizon = horizon
         var places: [Int] = []
         for (index, name) in head.replicas.enumerated() {
             let standing = head.standings[index]
@@ -100,7 +100,7 @@ extension ReplicatedStore {
             var wasSeen = isOld
             switch standing {
             case .retired(let time):
-                wasSeen = wasSeen || time <= lastSeal
+                wasSeen = wasSeen || time <= horizon
                 retire(place, time)
             case .sealed(let by, _, let time):
                 wasSeen = wasSeen || hasSeen(Dot(head.replicas[by.replica], by.counter))
@@ -122,12 +122,13 @@ extension ReplicatedStore {
         for (place, standing) in standings.enumerated() where !places.contains(place) || place == 0 {
             switch standing {
             case .sealed(let by, let counter, _): if covers(theirs, by) { theirs[place] = counter }
-            case .retired(let time): if head.lastSeal >= time { theirs[place] = seen[place] }
-            case .live, .left:
-                let name = replicas.names[place]
-                if head.forgotten.contains(where: { $0.hash == name.hash && name.epoch <= $0.epoch }) {
+            case .retired(let time):
+                // That they have seen a later seal doesn't say so: two groups may have sealed apart.
+                if head.horizon >= time || head.hasForgotten(replicas.names[place]) {
                     theirs[place] = seen[place]
                 }
+            case .live, .left:
+                if head.hasForgotten(replicas.names[place]) { theirs[place] = seen[place] }
             case .free: break
             }
         }
@@ -159,10 +160,16 @@ extension ReplicatedStore {
         for (place, name) in replicas.names.enumerated() where !places.contains(place) && place != 0 {
             guard standings[place].hasContext else { continue }
             // What they have forgotten everybody had seen, whatever a crash has taken here.
-            let isOld = head.forgotten.contains { $0.hash == name.hash && name.epoch <= $0.epoch }
-            if isOld { retire(place, HybridTime(raw: 0)) }
+            if head.hasForgotten(name) { retire(place, HybridTime(raw: 0)) }
         }
         for old in head.forgotten { forgotten[old.hash] = max(forgotten[old.hash] ?? 0, old.epoch) }
         noteSuccessions()
+    }
+}
+
+extension StateImport.Head {
+    /// A later epoch of it is known there, and all of this one was seen.
+    fileprivate func hasForgotten(_ name: ReplicaID) -> Bool {
+        forgotten.contains { $0.hash == name.hash && name.epoch <= $0.epoch }
     }
 }
