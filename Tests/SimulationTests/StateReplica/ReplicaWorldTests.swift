@@ -6,7 +6,7 @@ import Testing
 @Suite("Whole replicas through crashes, partitions, bad clocks and bad disks")
 struct ReplicaWorldTests {
     private static let isLong = ProcessInfo.processInfo.environment["MESH_TEST_LONG"] != nil
-    private static let seeds: ClosedRange<UInt64> = isLong ? 1...5_000 : 1...40
+    private static let seeds: ClosedRange<UInt64> = isLong ? 1...3_000 : 1...40
 
     @Test("no seed loses what was acknowledged, or leaves replicas that differ")
     func seeds() {
