@@ -106,6 +106,19 @@ struct StateServerTests {
         #expect(state.call("publish c hi", third) == ":1")
     }
 
+    @Test("who wants no replies hears of its subscriptions, and what comes on them")
+    func silentSubscriber() {
+        let state = TestState()
+        let (silent, other) = (state.open(), state.open())
+        state.call("hello 3", silent)
+        #expect(state.call("client reply off", silent) == "")
+        #expect(state.call("subscribe c", silent) == ">3 $9 subscribe $1 c :1")
+        #expect(state.call("ping", silent) == "")
+        #expect(state.call("publish c hi", other) == ":1")
+        #expect(state.take(silent) == ">3 $7 message $1 c $2 hi")
+        #expect(state.call("unsubscribe c", silent) == ">3 $11 unsubscribe $1 c :0")
+    }
+
     @Test("over its memory the server takes nothing more, and goes on when keys are gone")
     func memory() {
         var configuration = StateConfiguration()

@@ -76,11 +76,14 @@ extension StateServer {
         if !keyspace.ready.isEmpty { serveReady() }
     }
 
-    /// CLIENT REPLY: what was answered is taken back.
+    /// CLIENT REPLY: what was answered is taken back. What SUBSCRIBE and its relatives say isn't an answer: it goes to
+    /// those too who want none.
     private mutating func silence(_ client: StateClient, _ mode: StateClient.Replies, from start: Int) {
         switch (mode, client.replies) {
         case (_, .none), (.allButThis, .allButThis):
-            keyspace.reply.bytes.removeLast(keyspace.reply.bytes.count - start)
+            if !client.lastCommand.hasSuffix("subscribe") {
+                keyspace.reply.bytes.removeLast(keyspace.reply.bytes.count - start)
+            }
             if client.replies == .allButThis { client.replies = .all }
         case (.allButNext, .allButNext): client.replies = .allButThis
         default: break
