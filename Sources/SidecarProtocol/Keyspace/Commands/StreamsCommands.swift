@@ -116,9 +116,10 @@ extension Keyspace {
         var limit: Int?
     }
 
-    /// MAXLEN and MINID with what belongs to them, and what `other` takes; `place` is then behind them.
+    /// MAXLEN and MINID with what belongs to them, and what `other` takes; `place` is then behind them. Without
+    /// `other` nothing may follow.
     private func trimming(
-        _ place: inout Int, other: (ByteString) -> Bool = { _ in false }
+        _ place: inout Int, other: ((ByteString) -> Bool)? = nil
     ) throws(CommandError) -> Trimming? {
         var (trimming, isGiven) = (Trimming(), false)
         while place < arguments.count {
@@ -145,8 +146,10 @@ extension Keyspace {
                 guard let limit = arguments[place].integer else { throw .notInteger }
                 guard limit >= 0 else { throw CommandError("The LIMIT argument must be >= 0.") }
                 trimming.limit = Int(limit)
-            } else if !other(arguments[place]) {
-                break
+            } else if let other {
+                if !other(arguments[place]) { break }
+            } else {
+                throw .syntax
             }
             place += 1
         }
