@@ -15,8 +15,10 @@ extension Keyspace {
     }
 
     mutating func moveElement(from: ListEnd, to: ListEnd) throws(CommandError) {
-        guard let (index, object) = try listToChange(arguments[1]) else { return reply.null() }
+        guard try listToChange(arguments[1]) != nil else { return reply.null() }
         _ = try listToChange(arguments[2])
+        // Again: a destination whose time had come is removed by that look, and its place taken by another key.
+        guard let (index, object) = try listToChange(arguments[1]) else { return reply.null() }
         try move(arguments[1], at: index, object, from, to: arguments[2], to)
     }
 
