@@ -161,19 +161,3 @@ extension Keyspace {
         }
     }
 }
-
-extension Mutation {
-    /// The key that it is about; nil: all.
-    var key: ByteString? {
-        switch self {
-        case .deleteAll: nil
-        case .delete(let key), .expire(let key), .setExpiry(let key, _), .setString(let key, _),
-            .addToString(let key, _), .setField(let key, _, _), .addToField(let key, _, _),
-            .removeField(let key, _), .addMember(let key, _), .removeMember(let key, _),
-            .setScore(let key, _, _), .addToScore(let key, _, _), .removeScored(let key, _),
-            .setEntry(let key, _, _), .removeEntry(let key, _), .insertElements(let key, _, _),
-            .setElement(let key, _, _), .removeElements(let key, _, _):
-            key
-        }
-    }
-}

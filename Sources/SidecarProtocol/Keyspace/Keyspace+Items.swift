@@ -198,7 +198,7 @@ extension Keyspace {
             switch mutation {
             case .setString(let key, _): if !overwritten.insert(key).inserted { continue }
             case .deleteAll: overwritten.removeAll()
-            default: if let key = mutation.subject { overwritten.remove(key) }
+            default: if let key = mutation.key { overwritten.remove(key) }
             }
             kept.append(mutation)
             bytes += mutation.valueBytes

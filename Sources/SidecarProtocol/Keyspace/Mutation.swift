@@ -64,7 +64,7 @@ package enum Mutation: Hashable, Sendable {
 
 extension Mutation {
     /// The key that it changes; nil: all.
-    var subject: ByteString? {
+    var key: ByteString? {
         switch self {
         case .deleteAll: nil
         case .delete(let key), .expire(let key), .setExpiry(let key, _), .setString(let key, _),

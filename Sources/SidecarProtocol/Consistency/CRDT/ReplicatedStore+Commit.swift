@@ -17,7 +17,7 @@ extension ReplicatedStore {
     /// A correction of what was changed again says what is there now, or nothing.
     private mutating func renewCorrections(after mutation: Mutation) {
         corrections = corrections.compactMap { correction in
-            guard let key = correction.subject, mutation.subject == nil || mutation.subject == key else {
+            guard let key = correction.key, mutation.key == nil || mutation.key == key else {
                 return correction
             }
             let contents = entries[key]?.contents
@@ -187,7 +187,7 @@ extension ReplicatedStore {
     }
 
     private mutating func commitAddition(_ mutation: Mutation, _ draft: inout Draft) {
-        guard let key = mutation.subject else { return }
+        guard let key = mutation.key else { return }
         let isFresh = prepare(key, &draft)
         guard let (action, expected) = addition(mutation, key) else { return }
         perform(Operation(key: key, isFresh: isFresh, action: action), &draft)
@@ -248,7 +248,7 @@ extension ReplicatedStore {
 
     /// Where the sum came out otherwise than the keyspace has it.
     private mutating func correct(_ expected: Mutation) {
-        guard let key = expected.subject, let contents = entries[key]?.contents else { return }
+        guard let key = expected.key, let contents = entries[key]?.contents else { return }
         switch expected {
         case .setString(_, let value):
             guard let shown = contents.string?.shown(replicas), shown != value else { return }
@@ -264,7 +264,7 @@ extension ReplicatedStore {
     }
 
     private mutating func commitRemoval(_ mutation: Mutation, _ draft: inout Draft) {
-        guard let key = mutation.subject, !isHidden(key), let action = removal(mutation, key) else { return }
+        guard let key = mutation.key, !isHidden(key), let action = removal(mutation, key) else { return }
         let before = entries[key]?.kind
         perform(Operation(key: key, action: action), &draft)
         finishRemoval(key, before, &draft)
@@ -296,7 +296,7 @@ extension ReplicatedStore {
     }
 
     private mutating func commitList(_ mutation: Mutation, _ draft: inout Draft) {
-        guard let key = mutation.subject else { return }
+        guard let key = mutation.key else { return }
         let isFresh = prepare(key, &draft)
         guard let action = listChange(mutation, key, draft.time) else { return }
         perform(Operation(key: key, isFresh: isFresh, action: action), &draft)
