@@ -30,6 +30,50 @@ struct KeyspaceMutationTests {
         }
     }
 
+    @Test("a key whose time has come is as none, though it still stands there", arguments: 0..<20)
+    func lateExpiry(seed: UInt64) {
+        var configuration = StateConfiguration()
+        configuration.allowsDebug = true
+        let states = [TestState(configuration), TestState()]
+        let clients = states.map { $0.open() }
+        #expect(states[0].call("debug set-active-expire 0", clients[0]) == "+OK")
+        var calls = RandomCalls(numbers: SeededNumbers(state: seed))
+        for step in 0..<600 {
+            let call = calls.next()
+            if call.hasPrefix("spop") { continue }
+            for state in states { state.advance(milliseconds: Int64(step % 7) * 100) }
+            let answers = [states[0].call(call, clients[0]), states[1].call(call, clients[1])]
+            #expect(answers[0] == answers[1], "seed \(seed), step \(step): \(call)")
+            if answers[0] != answers[1] { return }
+        }
+        states[0].call("debug set-active-expire 1", clients[0])
+        for state in states { state.advance(milliseconds: 10_000) }
+        #expect(states[0].digest == states[1].digest)
+    }
+
+    @Test("a list moves to a destination whose time has come, at once and for one who waited")
+    func lateDestination() {
+        var configuration = StateConfiguration()
+        configuration.allowsDebug = true
+        let state = TestState(configuration)
+        let (client, waiter) = (state.open(), state.open())
+        state.call("debug set-active-expire 0", client)
+        for command in ["lmove a b left right", "blmove a b left right 0"] {
+            state.call("flushall", client)
+            // The destination stands before its source, which takes its place when it is removed.
+            state.call("set b text px 10", client)
+            if command.hasPrefix("l") { state.call("rpush a 1 2", client) }
+            #expect(state.call(command, waiter) == (command.hasPrefix("l") ? "-\(wrongType)" : ""))
+            state.advance(milliseconds: 20)
+            if command.hasPrefix("b") { state.call("rpush a 1 2", client) }
+            #expect((command.hasPrefix("b") ? state.take(waiter) : state.call(command, waiter)) == "$1 1")
+            #expect(state.call("lrange a 0 -1", client) == "*1 $1 2")
+            #expect(state.call("lrange b 0 -1", client) == "*1 $1 1")
+        }
+    }
+
+    private let wrongType = "WRONGTYPE Operation against a key holding the wrong kind of value"
+
     @Test("keys of other databases, and those that begin with a zero byte, keep apart")
     func databases() {
         let (first, second) = (TestState(), TestState())

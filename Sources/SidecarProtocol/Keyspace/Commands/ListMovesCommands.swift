@@ -16,17 +16,16 @@ extension Keyspace {
 
     mutating func moveElement(from: ListEnd, to: ListEnd) throws(CommandError) {
         guard try listToChange(arguments[1]) != nil else { return reply.null() }
-        _ = try listToChange(arguments[2])
-        // Again: a destination whose time had come is removed by that look, and its place taken by another key.
-        guard let (index, object) = try listToChange(arguments[1]) else { return reply.null() }
-        try move(arguments[1], at: index, object, from, to: arguments[2], to)
+        try move(arguments[1], from, to: arguments[2], to)
     }
 
-    /// The destination is a list, or nothing.
+    /// The source is a list that is there.
     private mutating func move(
-        _ source: ByteString, at index: Int, _ object: ListObject, _ from: ListEnd,
-        to destination: ByteString, _ to: ListEnd
+        _ source: ByteString, _ from: ListEnd, to destination: ByteString, _ to: ListEnd
     ) throws(CommandError) {
+        // First, since a destination whose time has come is removed by that look, and its place given away.
+        _ = try listToChange(destination)
+        guard let (index, object) = try listToChange(source) else { return reply.null() }
         if source == destination {
             // The list never is empty meanwhile, and so keeps its expiry.
             let last = object.ring.count - 1
@@ -119,10 +118,9 @@ extension Keyspace {
             reply.array(2)
             reply.bulk(key)
             popMany(key, at: index, object, end, count)
-        case (.move(let from, let to, let destination), .list(let object)):
+        case (.move(let from, let to, let destination), .list):
             do {
-                _ = try listToChange(destination)
-                try move(key, at: index, object, from, to: destination, to)
+                try move(key, from, to: destination, to)
             } catch {
                 reply.error(error.text)
             }
