@@ -64,6 +64,29 @@ struct HyperLogLogTests {
         #expect(state.call("pfcount k", client).hasPrefix("-WRONGTYPE"))
     }
 
+    /// As a redis-server 7.0.15 answers: of a long run that is cut off the missing byte is 0.
+    @Test("a run that is cut off is read as if a zero followed, and what replaces it is cut, too")
+    func cutOff() {
+        let client = state.open()
+        state.call(["set", "k", ByteString(Self.header(1) + [0x7C])], client)
+        #expect(state.call("pfdebug decode k", client) == "$7 Z:15361")
+        #expect(state.call("object encoding k", client) == "$3 raw")
+        #expect(state.call("pfadd k 0123456789abcdef!", client) == ":1")
+        // 13,940 zeros, a one, and 1,420 zeros without their second byte.
+        #expect(state.value("k")?.string == ByteString(Self.header(1) + [0x76, 0x73, 0x80, 0x45]))
+    }
+
+    @Test("what was added before a fault was met stays")
+    func partlyAdded() {
+        let client = state.open()
+        // Registers up to 12,799 only: "a" has its own among them, "0123456789abcdef!" has not.
+        state.call(["set", "k", ByteString(Self.header(1) + [0x71, 0xFF])], client)
+        let before = state.call("get k", client)
+        #expect(state.call("pfadd k a 0123456789abcdef! b", client).hasPrefix("-INVALIDOBJ"))
+        #expect(state.call("get k", client) != before)
+        #expect(state.mutations().count == 2)
+    }
+
     /// Whatever bytes stand there: an answer, or an error.
     @Test("any bytes behind a header are read without harm", arguments: 0..<UInt64(8))
     func fuzz(seed: UInt64) {

@@ -14,6 +14,15 @@ extension Keyspace {
         return found
     }
 
+    /// As above, for a command that may write: the string becomes one that is changed in place.
+    private mutating func hyperLogLogToChange(_ index: Int?) throws(CommandError) -> HyperLogLog? {
+        guard let index, let found = try hyperLogLog(index) else { return nil }
+        if case .text(let string) = value(at: index) {
+            databases[selected].items[index].value.value = .raw(string)
+        }
+        return found
+    }
+
     /// The values of all registers of all these keys.
     private mutating func union(_ places: Range<Int>) throws(CommandError) -> (values: [UInt8], isDense: Bool)
     {
@@ -32,19 +41,23 @@ extension Keyspace {
     mutating func addToHyperLogLog() throws(CommandError) {
         let key = arguments[1]
         let existing = find(key)
-        var (sum, isChanged) = (try hyperLogLog(existing) ?? HyperLogLog(), existing == nil)
-        for place in 2..<arguments.count {
+        var (sum, isChanged) = (try hyperLogLogToChange(existing) ?? HyperLogLog(), existing == nil)
+        var isCorrupted = false
+        for place in 2..<arguments.count where !isCorrupted {
             do throws(HyperLogLog.Corrupted) {
                 let isNew = try sum.add(arguments[place], sparseMaximum: settings.hyperLogLogSparseBytes)
                 isChanged = isChanged || isNew
             } catch {
-                throw Keyspace.corrupted
+                isCorrupted = true
             }
         }
-        guard isChanged else { return reply.integer(0) }
-        sum.forgetCount()
-        keep(sum, key, at: existing)
-        reply.integer(1)
+        // What was added before the fault was met stays.
+        if isChanged {
+            sum.forgetCount()
+            keep(sum, key, at: existing)
+        }
+        if isCorrupted { throw Keyspace.corrupted }
+        reply.integer(isChanged ? 1 : 0)
     }
 
     /// The expiry stays, unlike with SET.
@@ -57,7 +70,9 @@ extension Keyspace {
     /// A read: unlike Redis it doesn't remember the count in the string, since to replicas that were a write.
     mutating func countHyperLogLog() throws(CommandError) {
         if arguments.count == 2 {
-            guard let one = try hyperLogLog(findToRead(arguments[1])) else { return reply.integer(0) }
+            guard let one = try hyperLogLogToChange(findToRead(arguments[1])) else {
+                return reply.integer(0)
+            }
             if let count = one.rememberedCount { return reply.integer(Int(clamping: count)) }
             var values = [UInt8](repeating: 0, count: HyperLogLog.registers)
             do throws(HyperLogLog.Corrupted) { try one.merge(into: &values) } catch {
@@ -73,7 +88,7 @@ extension Keyspace {
         let (values, isDense) = try union(1..<arguments.count)
         let key = arguments[1]
         let existing = find(key)
-        var sum = try hyperLogLog(existing) ?? HyperLogLog()
+        var sum = try hyperLogLogToChange(existing) ?? HyperLogLog()
         do throws(HyperLogLog.Corrupted) {
             if isDense { try sum.becomeDense() }
             for (number, value) in values.enumerated() where value > 0 {
@@ -90,7 +105,7 @@ extension Keyspace {
     mutating func debugHyperLogLog() throws(CommandError) {
         let (word, key) = (arguments[1], arguments[2])
         let index = find(key)
-        guard var sum = try hyperLogLog(index) else {
+        guard var sum = try hyperLogLogToChange(index) else {
             throw CommandError("The specified key does not exist")
         }
         let wasDense = sum.isDense
@@ -110,7 +125,7 @@ extension Keyspace {
                 reply.simple(wasDense ? "dense" : "sparse")
             } else if word.isWord("decode") {
                 if wasDense { return reply.error("ERR HLL encoding is not sparse") }
-                reply.bulk(try sum.decoded())
+                reply.bulk(sum.decoded())
             } else {
                 reply.error(ByteString(Array("ERR Unknown PFDEBUG subcommand '".utf8) + word.bytes + [39]))
             }

@@ -95,16 +95,17 @@ struct HyperLogLog {
 
         init(value: UInt8, count: Int) { (self.value, self.count) = (value, count) }
 
-        /// The run at `place`; nil: it is cut off.
-        init?(_ bytes: [UInt8], at place: Int) {
+        /// The run at `place`. Of a long run that is cut off the missing byte counts as 0, which is what Redis
+        /// finds behind the end of its strings.
+        init(_ bytes: [UInt8], at place: Int) {
             let byte = bytes[place]
             if byte & 0x80 != 0 {
                 self.init(value: byte >> 2 & 31 + 1, count: Int(byte & 3) + 1)
             } else if byte & 0x40 == 0 {
                 self.init(value: 0, count: Int(byte) + 1)
             } else {
-                guard place + 1 < bytes.count else { return nil }
-                self.init(value: 0, count: (Int(byte & 63) << 8 | Int(bytes[place + 1])) + 1)
+                let low = place + 1 < bytes.count ? Int(bytes[place + 1]) : 0
+                self.init(value: 0, count: (Int(byte & 63) << 8 | low) + 1)
                 width = 2
             }
         }
@@ -125,7 +126,7 @@ struct HyperLogLog {
         var (place, first) = (HyperLogLog.headerBytes, 0)
         var before: Int?
         while place < bytes.count {
-            guard let run = Run(bytes, at: place) else { throw Corrupted() }
+            let run = Run(bytes, at: place)
             if register < first + run.count {
                 if run.value >= value { return false }
                 let after = first + run.count - 1 - register
@@ -133,7 +134,10 @@ struct HyperLogLog {
                 spelled += Run(value: value, count: 1).bytes + Run(value: run.value, count: after).bytes
                 let growth = spelled.count - run.width
                 if growth > 0, bytes.count + growth > maximum { return nil }
-                bytes.replaceSubrange(place..<place + run.width, with: spelled)
+                // Of a run that was cut off, what is written in its place is, too.
+                let isCut = place + run.width > bytes.count
+                bytes.replaceSubrange(place..<min(place + run.width, bytes.count), with: spelled)
+                if isCut { bytes.removeLast() }
                 join(from: before ?? HyperLogLog.headerBytes)
                 return true
             }
@@ -148,15 +152,16 @@ struct HyperLogLog {
     private mutating func join(from start: Int) {
         var place = start
         for _ in 0..<5 where place < bytes.count {
-            guard let run = Run(bytes, at: place) else { return }
-            if run.value > 0, place + 1 < bytes.count, let next = Run(bytes, at: place + 1),
-                next.value == run.value, run.count + next.count <= Run.countMaximum
-            {
-                bytes.remove(at: place)
-                bytes[place] = Run(value: run.value, count: run.count + next.count).bytes[0]
-            } else {
-                place += run.width
+            let run = Run(bytes, at: place)
+            if run.value > 0, place + 1 < bytes.count {
+                let next = Run(bytes, at: place + 1)
+                if next.value == run.value, run.count + next.count <= Run.countMaximum {
+                    bytes.remove(at: place)
+                    bytes[place] = Run(value: run.value, count: run.count + next.count).bytes[0]
+                    continue
+                }
             }
+            place += run.width
         }
     }
 
@@ -183,7 +188,7 @@ struct HyperLogLog {
             return
         }
         var number = 0
-        for run in try runs() {
+        for run in runs() {
             guard number + run.count <= values.count else { throw Corrupted() }
             if run.value > 0 {
                 for one in number..<number + run.count { values[one] = max(values[one], run.value) }
@@ -193,11 +198,11 @@ struct HyperLogLog {
         guard number == values.count else { throw Corrupted() }
     }
 
-    private func runs() throws(Corrupted) -> [Run] {
+    private func runs() -> [Run] {
         var runs: [Run] = []
         var place = HyperLogLog.headerBytes
         while place < bytes.count {
-            guard let run = Run(bytes, at: place) else { throw Corrupted() }
+            let run = Run(bytes, at: place)
             runs.append(run)
             place += run.width
         }
@@ -205,8 +210,8 @@ struct HyperLogLog {
     }
 
     /// The runs of the sparse encoding, as PFDEBUG DECODE spells them.
-    func decoded() throws(Corrupted) -> String {
-        try runs().map { run in
+    func decoded() -> String {
+        runs().map { run in
             run.value > 0 ? "v:\(run.value),\(run.count)" : "\(run.width == 1 ? "z" : "Z"):\(run.count)"
         }.joined(separator: " ")
     }
