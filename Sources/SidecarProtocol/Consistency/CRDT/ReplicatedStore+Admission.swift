@@ -101,11 +101,11 @@ extension ReplicatedStore {
             switch standing {
             case .retired(let time):
                 wasSeen = wasSeen || time <= horizon
-                retire(place, time)
+                markRetired(place, time)
             case .sealed(let by, _, let time):
                 wasSeen = wasSeen || hasSeen(Dot(head.replicas[by.replica], by.counter))
-                if wasSeen { retire(place, time) }
-            case .live, .left, .free: if wasSeen { retire(place, HybridTime(raw: 0)) }
+                if wasSeen { markRetired(place, time) }
+            case .live, .left, .free: if wasSeen { markRetired(place, HybridTime(raw: 0)) }
             }
             if wasSeen { seen[place] = head.seen[index] }
         }
@@ -140,7 +140,7 @@ extension ReplicatedStore {
         for (index, place) in places.enumerated() where head.standings[index] != .free && place != 0 {
             if standings[place].isRetired { continue }
             switch (head.standings[index], standings[place]) {
-            case (.retired(let time), _): retire(place, time)
+            case (.retired(let time), _): markRetired(place, time)
             case (.sealed(let by, let counter, let time), .live),
                 (.sealed(let by, let counter, let time), .left):
                 let by = LocalDot(places[by.replica], by.counter)
@@ -150,7 +150,7 @@ extension ReplicatedStore {
             }
         }
         for (index, place) in places.enumerated() where head.standings[index].hasContext {
-            for (other, counter) in head.contexts[index].enumerated() where head.standings[other].hasContext {
+            for (other, counter) in head.contexts[index].enumerated() where head.standings[other] != .free {
                 raiseContext(of: place, places[other], to: counter)
             }
         }
@@ -160,7 +160,7 @@ extension ReplicatedStore {
         for (place, name) in replicas.names.enumerated() where !places.contains(place) && place != 0 {
             guard standings[place].hasContext else { continue }
             // What they have forgotten everybody had seen, whatever a crash has taken here.
-            if head.hasForgotten(name) { retire(place, HybridTime(raw: 0)) }
+            if head.hasForgotten(name) { markRetired(place, HybridTime(raw: 0)) }
         }
         for old in head.forgotten { forgotten[old.hash] = max(forgotten[old.hash] ?? 0, old.epoch) }
         noteSuccessions()

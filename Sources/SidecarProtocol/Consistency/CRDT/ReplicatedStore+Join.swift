@@ -115,7 +115,7 @@ extension ReplicatedStore {
     ) {
         for name in delta.others where replicas.place(of: name) == nil {
             guard delta.sealed.contains(name) || isForgotten(name), let place = intern(name) else { continue }
-            retire(place, HybridTime(raw: 0))
+            markRetired(place, HybridTime(raw: 0))
         }
         for entry in delta.dependencies.entries {
             guard let place = replicas.place(of: entry.replica) else { continue }

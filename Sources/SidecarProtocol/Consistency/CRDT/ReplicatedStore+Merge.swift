@@ -38,7 +38,8 @@ extension ReplicatedStore {
     package mutating func restored() {
         isRestoring = false
         joined = []
-        news = seen.indices.dropFirst().filter { seen[$0] > 0 && !standings[$0].isRetired }
+        // Those that are retired, too: others can't know that a disk hasn't lost what was seen of them.
+        news = seen.indices.dropFirst().filter { seen[$0] > 0 }
     }
 
     /// Everything that is shown, for a keyspace that is empty. In the order of the keys.
@@ -99,7 +100,7 @@ extension ReplicatedStore {
             seen[place] = counter
             // What lies between isn't in the log.
             log.drop(of: place, upTo: .max)
-            if place != 0, !standings[place].isRetired, !news.contains(place) { news.append(place) }
+            if place != 0, !news.contains(place) { news.append(place) }
         }
         early.removeAll { delta in
             replicas.place(of: delta.origin).map { delta.to <= seen[$0] } ?? false

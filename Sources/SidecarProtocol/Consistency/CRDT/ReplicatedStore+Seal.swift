@@ -12,8 +12,9 @@
 //   wait for it, whether it writes anything else or not.
 //
 //   Whoever has seen the seal has seen all of the sealed replica, since the seal depends on it. Once every live
-//   replica is known to have seen the seal, the sealed one is retired: it counts as seen by everybody for good,
-//   its counter leaves the vectors, and its name goes with the last dot of it that is in a cell.
+//   replica is known to have seen the seal, the sealed one is retired: its counter leaves the vectors, and its name
+//   goes with the last dot of it that is in a cell. Who comes later may not have seen it, such as one that a power
+//   failure has set back; so a delta goes on to say how much of the retired its origin had seen, where that is new.
 //
 //   A name that was forgotten so must not come back as if it were new: its old deltas would be joined again.
 //   Of a replica whose later epoch is known, the last forgotten epoch is kept beside it (`forgotten`). Of one
@@ -184,13 +185,20 @@ extension ReplicatedStore {
         dot.replica < counters.count && counters[dot.replica] >= dot.counter
     }
 
-    mutating func retire(_ place: Int, _ time: HybridTime) {
+    /// All who are live have seen all of it. Those who have left may have ended before, and what they wrote may be
+    /// on its way still: it says itself what they had seen.
+    private mutating func retire(_ place: Int, _ time: HybridTime) {
+        markRetired(place, time)
+        for other in contexts.indices where isLive(other) { raiseContext(of: other, place, to: .max) }
+    }
+
+    /// That all who were live had seen all of it was said elsewhere. A replica whose disk has lost what it had
+    /// seen is live, too, and hasn't: what it has seen says its first delta.
+    mutating func markRetired(_ place: Int, _ time: HybridTime) {
         standings[place] = .retired(time: time)
         lastSeal = max(lastSeal, time)
-        news.removeAll { $0 == place }
         log.drop(of: place, upTo: .max)
         closings[place] = nil
-        for other in contexts.indices { raiseContext(of: other, place, to: .max) }
     }
 
     /// Forgets the names of retired replicas of which no dot is left, whose places then are free.
@@ -236,6 +244,7 @@ extension ReplicatedStore {
         replicas.remove(place)
         seen[place] = 0
         standings[place] = .free
+        news.removeAll { $0 == place }
         contexts[place] = []
         for other in contexts.indices where place < contexts[other].count { contexts[other][place] = 0 }
         unsettled.forget(place)

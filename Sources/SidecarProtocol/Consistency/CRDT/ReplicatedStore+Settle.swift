@@ -12,7 +12,20 @@ extension ReplicatedStore {
             }
             raiseContext(of: place, other, to: entry.counter)
         }
+        if hasSeenAll(version) {
+            // The seals, too, the last of which is by somebody who isn't retired.
+            for (other, standing) in standings.enumerated() where standing.isRetired {
+                raiseContext(of: place, other, to: .max)
+            }
+        }
         settle()
+    }
+
+    /// A version covers what is seen here.
+    private func hasSeenAll(_ version: VersionVector) -> Bool {
+        seen.indices.allSatisfy {
+            seen[$0] == 0 || !standings[$0].hasContext || version[replicas.names[$0]] >= seen[$0]
+        }
     }
 
     /// Forgets what can be, and lets go of logged deltas that every replica has.

@@ -117,10 +117,6 @@ package struct ReplicatedStore: Sendable {
             standings.append(.free)
         }
         standings[place] = .live
-        // Everybody has seen all of those that are retired.
-        for (other, standing) in standings.enumerated() where standing.isRetired {
-            raiseContext(of: place, other, to: .max)
-        }
         return place
     }
 }

@@ -19,7 +19,7 @@ extension ReplicatedStore {
             out.unsigned(seen[place])
         }
         for (place, standing) in standings.enumerated() where standing.hasContext {
-            for (other, counter) in seen.enumerated() where standings[other].hasContext {
+            for (other, counter) in seen.enumerated() where standings[other] != .free {
                 // How far behind us each is: mostly not at all.
                 let context = place == 0 ? seen : contexts[place]
                 out.unsigned(counter - min(counter, other < context.count ? context[other] : 0))
@@ -117,7 +117,7 @@ extension StateImport.Head {
     ) throws(CompactError) -> [UInt64] {
         guard standing.hasContext else { return [] }
         var context = seen
-        for (other, counter) in seen.enumerated() where standings[other].hasContext {
+        for (other, counter) in seen.enumerated() where standings[other] != .free {
             let behind = try reader.unsigned()
             guard behind <= counter else { throw .tooLarge(what: "counter", count: behind) }
             context[other] = counter - behind

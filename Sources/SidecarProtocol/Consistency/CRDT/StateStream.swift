@@ -10,7 +10,7 @@
 //   which the other half was removed.
 
 package struct StateExport: Sendable {
-    static let version: UInt8 = 1
+    static let version: UInt8 = 2
 
     private let store: ReplicatedStore
     private let keys: [ByteString]

@@ -53,6 +53,30 @@ struct SealTests {
         #expect(network.replicas.allSatisfy { $0.store.version.entries.count == 3 })
     }
 
+    @Test("and one whose disk has lost what it had seen of them removes only what it still knew")
+    func removalFromThePast() throws {
+        var network = ModelNetwork(2)
+        network.write(0, .setField("h", field: "known", "1"))
+        network.deliver()
+        let disk = try network.snapshot(1)
+        network.write(0, .setField("h", field: "lost", "2"))
+        network.deliver()
+        let first = network.replicas[0].store.replica
+        try network.restart(0)
+        for _ in 0..<10 { network.tick() }
+        let place = try #require(network.replicas[0].store.replicas.place(of: first))
+        #expect(network.replicas[0].store.standings[place].isRetired)
+        network.parts = [0, 1]
+        try network.restart(1, from: disk)
+        network.write(1, .delete("h"))
+        network.parts = [0, 0]
+        for _ in 0..<10 { network.tick() }
+        #expect(network.isConverged)
+        for replica in network.replicas {
+            #expect(replica.store.shown() == [.setField("h", field: "lost", "2")])
+        }
+    }
+
     @Test("those that won't come back, once somebody has said so", arguments: 0..<UInt64(4))
     func removal(seed: UInt64) {
         var network = ModelNetwork(4, seed: seed)
