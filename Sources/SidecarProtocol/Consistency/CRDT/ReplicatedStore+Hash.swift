@@ -58,6 +58,8 @@ extension ReplicatedStore {
             combine(total.start, &hash)
             hash.combine(total.last)
             hash.combine(Value.subtract(total.total, total.floorTotal))
+            // A hollow one and one that has come to nothing show different things.
+            if total.isHollow { hash.combine(1) }
             sum &+= hash.value
         }
         return sum
