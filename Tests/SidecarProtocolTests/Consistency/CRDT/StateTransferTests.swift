@@ -95,6 +95,20 @@ struct StateTransferTests {
         #expect(network.replicas[2].store.statistics.reconciliations == 1)
     }
 
+    @Test("and a counter that came to nothing isn't one that was removed")
+    func emptyCounter() {
+        var network = ModelNetwork(3)
+        network.write(0, .addToString("k", 1))
+        network.write(0, .addToString("k", -1))
+        network.deliver()
+        network.parts = [0, 0, 1]
+        network.write(1, .delete("k"))
+        network.deliver()
+        let ranges = network.replicas.map { StateRanges($0.store) }
+        #expect(network.replicas[1].store.shown() == [] && network.replicas[2].store.shown() != [])
+        #expect(ranges[1].hash(of: .whole) != ranges[2].hash(of: .whole))
+    }
+
     @Test("and a vector that is taken over too early is noticed")
     func early() throws {
         let isNoticed = try (0..<UInt64(40)).contains { seed in
