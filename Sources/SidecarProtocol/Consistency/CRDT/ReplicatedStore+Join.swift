@@ -40,10 +40,7 @@ extension ReplicatedStore {
             return []
         }
         guard origin != 0 || isRestoring else { throw .impostor(delta.origin) }
-        switch standings[origin] {
-        case .live, .left: break
-        case .sealed, .retired, .free: throw .sealed(delta.origin)
-        }
+        guard isOpen(origin) else { throw .sealed(delta.origin) }
         do { try clock.observe(delta.time, now.wall) } catch {
             statistics.refused += 1
             throw .clock(error, origin: delta.origin)
@@ -71,6 +68,14 @@ extension ReplicatedStore {
             throw .tooManyReplicas(delta.origin)
         }
         return place
+    }
+
+    /// Its changes haven't come to their end.
+    private func isOpen(_ place: Int) -> Bool {
+        switch standings[place] {
+        case .live, .left: true
+        case .sealed, .retired, .free: false
+        }
     }
 
     /// A replica that the delta says has ended, and of which more is seen here.
@@ -103,7 +108,8 @@ extension ReplicatedStore {
             replicas.place(of: delta.origin).map { isReady(delta, $0) } ?? false
         }) {
             let (delta, bytes) = early.take(place)
-            guard let origin = replicas.place(of: delta.origin), delta.to > seen[origin],
+            // Its origin may have been sealed while it waited for what nobody has any more.
+            guard let origin = replicas.place(of: delta.origin), isOpen(origin), delta.to > seen[origin],
                 beyondItsEnd(delta) == nil
             else { continue }
             apply(delta, bytes, origin, &mutations)

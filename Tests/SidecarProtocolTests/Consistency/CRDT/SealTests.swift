@@ -77,6 +77,31 @@ struct SealTests {
         }
     }
 
+    @Test("and what waited for changes that are lost ends with its origin")
+    func lostWhileWaiting() throws {
+        var network = ModelNetwork(2)
+        network.write(0, .addMember("s", "a"))
+        network.write(1, .addMember("s", "b"))
+        network.deliver()
+        let disks = try [network.snapshot(0), network.snapshot(1)]
+        network.write(0, .addMember("s", "lost"))
+        network.deliver()
+        let written = network.replicas[1].run(.addMember("s", "late"))
+        let late = try #require(written)
+        network.parts = [0, 1]
+        for index in 0..<2 { try network.restart(index, from: disks[index]) }
+        // It depends on what both have lost.
+        try network.replicas[0].join(late)
+        network.parts = [0, 0]
+        for _ in 0..<10 { network.tick() }
+        network.write(1, .addMember("s", "c"))
+        for _ in 0..<3 { network.tick() }
+        #expect(network.isConverged)
+        for replica in network.replicas {
+            #expect(replica.store.shown() == ["a", "b", "c"].map { .addMember("s", $0) })
+        }
+    }
+
     @Test("those that won't come back, once somebody has said so", arguments: 0..<UInt64(4))
     func removal(seed: UInt64) {
         var network = ModelNetwork(4, seed: seed)
