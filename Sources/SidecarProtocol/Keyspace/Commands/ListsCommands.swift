@@ -120,13 +120,15 @@ extension Keyspace {
         }
         let (ring, element) = (object.ring, arguments[2])
         var found: [Int] = []
-        var matches: Int64 = 0
+        // Of the least number Redis's negation is itself, which any match reaches.
+        let rank = options.rank == .min ? 1 : options.rank.magnitude
+        var matches: UInt64 = 0
         let length = options.longest == 0 ? ring.count : min(ring.count, Int(options.longest))
         for step in 0..<length {
             let place = options.rank > 0 ? step : ring.count - 1 - step
             guard ring[place] == element else { continue }
             matches += 1
-            guard matches >= options.rank.magnitude else { continue }
+            guard matches >= rank else { continue }
             found.append(place)
             if options.count == nil || options.count! > 0 && found.count >= options.count! { break }
         }
