@@ -60,6 +60,8 @@ struct CommandTableTests {
         "- Places are members of a sorted set: of two replicas' `GEOADD` of one member the later stays.",
         "- `GEOSEARCH` and `GEORADIUS` without `ASC`, `DESC` or `COUNT` answer in an order of their own, and find members at",
         "  the very ends of the world, and half the globe away, that Redis leaves out.",
+        "- `XTRIM … MINID` goes by the ids. After an `XSETID` back behind deleted entries Redis keeps later ones behind those,",
+        "  and stops at the first deleted one that is greater.",
         "- `SORT … STORE` and `RESTORE` write the value as a whole, over what stood there.",
         "- `DUMP` writes the format of Redis 7.0 in its plain encodings, without compression; `RESTORE` reads what Redis 4",
         "  to 7.0 dumps, but streams.",
