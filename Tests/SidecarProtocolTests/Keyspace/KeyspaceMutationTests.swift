@@ -74,6 +74,20 @@ struct KeyspaceMutationTests {
 
     private let wrongType = "WRONGTYPE Operation against a key holding the wrong kind of value"
 
+    @Test("a zero below zero is a zero in a small sorted set, and itself in a large one")
+    func negativeZero() {
+        let state = TestState()
+        let client = state.open()
+        state.call("zadd few -2 a", client)
+        #expect(state.call("zincrby new -0.0 a", client) == "$2 -0")
+        #expect(state.call("zscore new a", client) == "$1 0")
+        state.call("zunionstore none 1 few weights 0", client)
+        #expect(state.call("zscore none a", client) == "$1 0")
+        state.call("config set zset-max-listpack-entries 0", client)
+        state.call("zadd large -0 a", client)
+        #expect(state.call("zscore large a", client) == "$2 -0")
+    }
+
     @Test("keys of other databases, and those that begin with a zero byte, keep apart")
     func databases() {
         let (first, second) = (TestState(), TestState())

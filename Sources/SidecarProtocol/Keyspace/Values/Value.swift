@@ -246,25 +246,30 @@ final class SortedObject {
 
     func score(of member: ByteString) -> Double? { table[member] }
 
-    /// true: the member is new.
+    /// A zero below zero stays one only in a set that isn't a listpack, as in Redis.
+    ///
+    /// - Returns: Whether the member is new.
     @discardableResult
     func set(_ member: ByteString, _ score: Double, limits: KeyspaceSettings) -> Bool {
-        if let index = table.index(of: member) {
-            let old = table[index].value
-            if old != score {
-                tree.remove(member, score: old)
-                tree.insert(table[index].key, score: score)
-                table[index].value = score
-            }
-            return false
-        }
-        table.insert(member, score)
-        tree.insert(member, score: score)
-        if isListpack, table.count > limits.sortedListpackEntries || member.count > limits.sortedListpackValue
+        let place = table.index(of: member)
+        if isListpack, place == nil,
+            table.count >= limits.sortedListpackEntries || member.count > limits.sortedListpackValue
         {
             isListpack = false
         }
-        return true
+        let score = score == 0 && isListpack ? 0 : score
+        guard let place else {
+            table.insert(member, score)
+            tree.insert(member, score: score)
+            return true
+        }
+        let old = table[place].value
+        if old != score {
+            tree.remove(member, score: old)
+            tree.insert(table[place].key, score: score)
+            table[place].value = score
+        }
+        return false
     }
 
     func remove(_ member: ByteString) -> Bool {
