@@ -58,7 +58,8 @@ extension StateReplica {
         guard let found = snapshot else { return }
         snapshot = nil
         do {
-            store = try ReplicatedStore(replica: store.replica, restoring: found)
+            store = try ReplicatedStore(
+                replica: store.replica, hash: server.keyspace.hash, restoring: found)
             server.apply(store.shown(), now: now)
         } catch {
             effects.append(.failed("the snapshot can't be restored: \(error)"))

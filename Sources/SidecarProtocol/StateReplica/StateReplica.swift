@@ -117,7 +117,7 @@ package struct StateReplica: ~Copyable {
         configuration.keyspace = .replicated
         configuration.keyspace.streamSequence = replica.hash % (KeyspaceSettings.streamSequenceStep - 1) + 1
         server = StateServer(configuration: configuration, seed: settings.seed, now: now)
-        store = ReplicatedStore(replica: replica)
+        store = ReplicatedStore(replica: replica, hash: server.keyspace.hash)
         gossip = StateGossip(group: settings.group)
         log = StateLog(
             configuration: StateLogConfiguration(

@@ -94,7 +94,9 @@ extension ReplicatedStore {
         case .setString(let key, let value): commitString(key, value, &draft)
         case .deleteAll:
             var resets: [Reset] = []
-            for entry in entries.values where !entry.isPlain { resets += entry.contents.resets(replicas) }
+            for entry in entries.entries where !entry.value.isPlain {
+                resets += entry.value.contents.resets(replicas)
+            }
             perform(Operation(key: ByteString([]), action: .deleteAll(resets.sortedByStart)), &draft)
         case .delete(let key):
             guard entries[key] != nil, !isHidden(key) else { return }
@@ -155,8 +157,8 @@ extension ReplicatedStore {
     private mutating func commitString(_ key: ByteString, _ value: ByteString, _ draft: inout Draft) {
         let register = Register(dot: LocalDot(0, seen[0] + 1), time: draft.time, value: value)
         var isFresh = false
-        if let place = entries.index(forKey: key) {
-            guard entries.values[place].replacePlain(register) else {
+        if let place = entries.index(of: key) {
+            guard entries[place].value.replacePlain(register) else {
                 isFresh = prepare(key, &draft)
                 let resets = resets(key) { $0.string?.resets($1) ?? [] }
                 return perform(
@@ -164,16 +166,18 @@ extension ReplicatedStore {
             }
         } else {
             isFresh = true
-            entries[key] = Entry(register)
+            entries.insert(key, Entry(register))
         }
         seen[0] += 1
         draft.operations.append(Operation(key: key, isFresh: isFresh, action: .setString(value, [])))
     }
 
     private mutating func commitExpiry(of key: ByteString, _ draft: inout Draft) {
-        guard entries[key]?.kind != nil, !isHidden(key) else { return }
-        if let winner = entries[key]?.contents.expiry?.winner(replicas), isOthers(winner.dot.replica) {
-            entries[key]?.change { $0.hiddenAt = winner.value }
+        guard let place = entries.index(of: key), entries[place].value.kind != nil, !isHidden(key) else {
+            return
+        }
+        if let winner = entries[place].value.contents.expiry?.winner(replicas), isOthers(winner.dot.replica) {
+            entries[place].value.change { $0.hiddenAt = winner.value }
             hidden.append((draft.now.wall + Limits.expiryGrace, key))
             return
         }

@@ -5,7 +5,7 @@ extension ReplicatedStore {
     /// different times.
     package func stateHash() -> UInt64 {
         var sum: UInt64 = 0
-        for (key, entry) in entries { sum &+= hash(of: entry, key) }
+        for entry in entries.entries { sum &+= hash(of: entry.value, entry.key) }
         return sum
     }
 

@@ -24,8 +24,8 @@ extension ReplicatedStore {
     /// The durable log's deltas after the snapshot are then joined, one's own too, until `restored`.
     ///
     /// - Parameter replica: a new epoch, unless it is certain that no change was lost.
-    package init(replica: ReplicaID, restoring state: StateImport) throws(JoinError) {
-        self.init(replica: replica)
+    init(replica: ReplicaID, hash: SeededHash, restoring state: StateImport) throws(JoinError) {
+        self.init(replica: replica, hash: hash)
         guard let head = state.head, state.isComplete else { throw .malformed(.truncated(at: 0)) }
         clock.restore(head.time)
         isRestoring = true
@@ -119,7 +119,9 @@ extension ReplicatedStore {
         guard hash(of: entry, key) != before else { return }
         if wasShown { mutations.append(.delete(key)) }
         guard let kind = entry.kind else { return }
-        if entry.isHidden { entries[key]?.change { $0.hiddenAt = nil } }
+        if entry.isHidden, let place = entries.index(of: key) {
+            entries[place].value.change { $0.hiddenAt = nil }
+        }
         let contents = entry.contents
         contents.show(kind, of: key, replicas, &mutations)
         let expiry = contents.shownExpiry(replicas)

@@ -204,7 +204,7 @@ extension ReplicatedStore {
     /// Forgets the names of retired replicas of which no dot is left, whose places then are free.
     mutating func sweep() {
         var isUsed = [Bool](repeating: false, count: seen.count)
-        for entry in entries.values { entry.forEachDot { isUsed[$0.replica] = true } }
+        for entry in entries.entries { entry.value.forEachDot { isUsed[$0.replica] = true } }
         for (place, standing) in standings.enumerated() where !isUsed[place] {
             if case .retired(let time) = standing, !hasEarlier(place) { forget(place, time) }
         }

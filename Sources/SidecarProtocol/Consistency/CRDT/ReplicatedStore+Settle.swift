@@ -60,9 +60,9 @@ extension ReplicatedStore {
     }
 
     private mutating func forget(_ key: ByteString) {
-        guard let place = entries.index(forKey: key), !entries.values[place].isPlain else { return }
-        entries.values[place].change { $0.forget() }
-        if entries.values[place].isEmpty { entries.remove(at: place) }
+        guard let place = entries.index(of: key), !entries[place].value.isPlain else { return }
+        entries[place].value.change { $0.forget() }
+        if entries[place].value.isEmpty { entries.remove(at: place) }
     }
 }
 

@@ -17,7 +17,8 @@
 //   Nothing here iterates over a dictionary where the order could show: hash seeds differ by process.
 
 package struct ReplicatedStore: Sendable {
-    var entries: [ByteString: Entry] = [:]
+    /// By their keys. A copy of the store, as for a snapshot, shares all pages but those that change meanwhile.
+    var entries: HashTable<Entry>
     var replicas = ReplicaTable()
     /// What is seen, by the replicas' places. One's own is the first.
     var seen: [UInt64] = [0]
@@ -89,8 +90,11 @@ package struct ReplicatedStore: Sendable {
         package var reconciliations: UInt64 = 0
     }
 
-    /// - Parameter replica: must never have been used since an unclean end; see `ReplicaID.epoch`.
-    package init(replica: ReplicaID) {
+    /// - Parameters:
+    ///   - replica: must never have been used since an unclean end; see `ReplicaID.epoch`.
+    ///   - hash: under a key that nobody knows who chooses keys.
+    init(replica: ReplicaID, hash: SeededHash) {
+        entries = HashTable(hash: hash)
         _ = replicas.intern(replica)
     }
 
@@ -133,18 +137,18 @@ extension ReplicatedStore {
         default: break
         }
         let key = change.operation.key
-        guard let place = entries.index(forKey: key) else {
+        guard let place = entries.index(of: key) else {
             var entry = Entry()
             entry.change { $0.apply(change, &mutations) }
-            if !entry.isEmpty { entries[key] = entry }
+            if !entry.isEmpty { entries.insert(key, entry) }
             note(entry, key)
             return
         }
-        entries.values[place].change { $0.apply(change, &mutations) }
-        if entries.values[place].isEmpty {
+        entries[place].value.change { $0.apply(change, &mutations) }
+        if entries[place].value.isEmpty {
             entries.remove(at: place)
         } else {
-            note(entries.values[place], key)
+            note(entries[place].value, key)
         }
     }
 
@@ -165,7 +169,7 @@ extension ReplicatedStore {
                     replicas: change.replicas), &fine)
         }
         guard change.reports else { return }
-        let isAllGone = !entries.values.contains { $0.kind != nil && !$0.isHidden }
+        let isAllGone = !entries.entries.contains { $0.value.kind != nil && !$0.value.isHidden }
         mutations += isAllGone && !fine.isEmpty ? [.deleteAll] : fine
     }
 }

@@ -17,7 +17,7 @@ package struct StateExport: Sendable {
     private var nextKey = 0
     private var ready: [UInt8]
 
-    package init(_ store: ReplicatedStore) { self.init(store, keys: Array(store.entries.keys)) }
+    package init(_ store: ReplicatedStore) { self.init(store, keys: store.entries.keys) }
 
     /// Of these keys only.
     init(_ store: ReplicatedStore, keys: [ByteString]) {

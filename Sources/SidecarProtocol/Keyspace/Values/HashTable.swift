@@ -87,7 +87,14 @@ struct HashTable<Value> {
         return nil
     }
 
-    subscript(key: ByteString) -> Value? { index(of: key).map { self[$0].value } }
+    subscript(key: ByteString) -> Value? {
+        get { index(of: key).map { self[$0].value } }
+        set { if let newValue { set(key, newValue) } else { remove(key) } }
+    }
+
+    /// Every entry. Their order is that of no key, and depends on what was done to the table.
+    var entries: FlattenSequence<ContiguousArray<ContiguousArray<Entry>>> { pages.joined() }
+    var keys: [ByteString] { entries.map(\.key) }
 
     // MARK: Changing
 

@@ -210,8 +210,10 @@ struct ModelReplica {
         return Now(monotonic: now.monotonic, wall: WallTime(milliseconds: self.now + wallOffset))
     }
 
+    static let hash = SeededHash(k0: 1, k1: 2)
+
     init(_ number: UInt64, epoch: UInt32 = 1) {
-        store = ReplicatedStore(replica: ReplicaID(hash: number, epoch: epoch))
+        store = ReplicatedStore(replica: ReplicaID(hash: number, epoch: epoch), hash: ModelReplica.hash)
     }
 
     static func time(_ milliseconds: Int64) -> Now {

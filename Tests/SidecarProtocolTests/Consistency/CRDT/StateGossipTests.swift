@@ -86,7 +86,7 @@ struct ModelNetwork {
         let old = replicas[index].store.replica
         let name = ReplicaID(hash: old.hash, epoch: old.epoch + 1)
         var replica = ModelReplica(name.hash, epoch: name.epoch)
-        replica.store = try ReplicatedStore(replica: name, restoring: state)
+        replica.store = try ReplicatedStore(replica: name, hash: ModelReplica.hash, restoring: state)
         replica.store.restored()
         if keepsKeyspaces { replica.keyspace.apply(replica.store.shown()) }
         replace(index, replica)

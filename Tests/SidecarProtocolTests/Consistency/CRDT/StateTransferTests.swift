@@ -135,7 +135,8 @@ struct StateTransferTests {
         #expect(state.isComplete)
         var restored = ModelReplica(1, epoch: 2)
         restored.now = old.now
-        restored.store = try ReplicatedStore(replica: restored.store.replica, restoring: state)
+        restored.store = try ReplicatedStore(
+            replica: restored.store.replica, hash: ModelReplica.hash, restoring: state)
         restored.store.restored()
         restored.keyspace.apply(restored.store.shown())
         #expect(restored.keyspace == old.keyspace)
