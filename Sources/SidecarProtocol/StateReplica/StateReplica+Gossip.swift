@@ -65,7 +65,7 @@ extension StateReplica {
             case .apply(let mutations): show(mutations, at: now)
             case .acknowledged: noteAcknowledgements()
             case .refused(let peer, let refusal):
-                effects.append(.log(.warning, "what replica \(peer) said is refused: \(refusal)"))
+                effects.append(.log(.warning, "what replica \(peer) said is refused: \(refusal.description)"))
             }
         }
     }

@@ -88,4 +88,25 @@ struct GossipRefusalTests {
             #expect(network.refusals.contains(.otherGroup(other, own: groups[0])))
         }
     }
+
+    @Test("what the log says of a refusal names the value, and is words")
+    func words() {
+        let replica = ReplicaID(hash: 0xABCD, epoch: 7)
+        let refusals: [(GossipRefusal, String)] = [
+            (.malformed(.truncated(at: 81)), "81"), (.malformed(.notCanonical(at: 82)), "82"),
+            (.malformed(.unknown(what: "version", value: 9)), "version 9"),
+            (.malformed(.tooLarge(what: "keys", count: 1_234)), "1234"),
+            (.join(.malformed(.truncated(at: 83))), "83"), (.join(.early(origin: replica, from: 84)), "84"),
+            (.join(.clock(.ahead(milliseconds: 3_600_000, bound: 60_000), origin: replica)), "3600000"),
+            (.join(.tooManyReplicas(replica)), "CRDT.FORGET"), (.join(.impostor(replica)), "\(replica)"),
+            (.join(.sealed(replica)), "\(replica)"), (.unknownPeer, "connected"),
+            (.tooManyPeers(maximum: 85), "85"), (.otherGroup(nil, own: nil), "none"),
+        ]
+        for (refusal, value) in refusals {
+            let text = "\(refusal)"
+            #expect(
+                text.contains(value) && !text.contains("SidecarProtocol") && !text.contains("Error"),
+                "\(text)")
+        }
+    }
 }
