@@ -173,13 +173,9 @@ extension Entry.Contents {
         _ id: ByteString, _ change: Change, _ mutations: inout [Mutation],
         _ body: (inout Cell<ByteString>) -> Void
     ) {
-        let before = change.reports ? entries[id]?.shown(change.replicas) : nil
-        entries.change(id, body)
-        guard change.reports else { return }
-        let after = entries[id]?.shown(change.replicas)
-        guard after != before else { return }
         let key = change.operation.key
-        mutations.append(after.map { .setEntry(key, id: id, $0) } ?? .removeEntry(key, id: id))
+        guard let value = entries.change(id, change, { $0.shown($1) }, body) else { return }
+        mutations.append(value.map { .setEntry(key, id: id, $0) } ?? .removeEntry(key, id: id))
     }
 
     private mutating func changeString(
@@ -198,27 +194,36 @@ extension Entry.Contents {
         _ field: ByteString, _ change: Change, _ mutations: inout [Mutation],
         _ body: (inout Cell<ByteString>) -> Void
     ) {
-        let before = change.reports ? hash[field]?.shown(change.replicas) : nil
-        hash.change(field, body)
-        guard change.reports else { return }
-        let after = hash[field]?.shown(change.replicas)
-        guard after != before else { return }
         let key = change.operation.key
-        mutations.append(after.map { .setField(key, field: field, $0) } ?? .removeField(key, field: field))
+        guard let value = hash.change(field, change, { $0.shown($1) }, body) else { return }
+        mutations.append(value.map { .setField(key, field: field, $0) } ?? .removeField(key, field: field))
     }
 
     private mutating func changeScore(
         _ member: ByteString, _ change: Change, _ mutations: inout [Mutation],
         _ body: (inout Cell<Score>) -> Void
     ) {
-        let before = change.reports ? scores[member]?.shown(change.replicas) : nil
-        scores.change(member, body)
-        guard change.reports else { return }
-        let after = scores[member]?.shown(change.replicas)
-        guard after != before else { return }
         let key = change.operation.key
+        guard let score = scores.change(member, change, { $0.shown($1) }, body) else { return }
         mutations.append(
-            after.map { .setScore(key, member: member, $0) } ?? .removeScored(key, member: member))
+            score.map { .setScore(key, member: member, $0) } ?? .removeScored(key, member: member))
+    }
+}
+
+extension CellCollection {
+    /// Changes one cell.
+    ///
+    /// - Returns: What it shows then, inside nil for nothing; nil where that is what it showed before, or the keyspace
+    ///   isn't to be told.
+    fileprivate mutating func change<Shown: Equatable>(
+        _ name: ByteString, _ change: Change, _ shown: (Cell<Value>, ReplicaTable) -> Shown?,
+        _ body: (inout Cell<Value>) -> Void
+    ) -> Shown?? {
+        let before = change.reports ? self[name].flatMap { shown($0, change.replicas) } : nil
+        self.change(name, body)
+        guard change.reports else { return nil }
+        let after = self[name].flatMap { shown($0, change.replicas) }
+        return after == before ? nil : .some(after)
     }
 }
 
