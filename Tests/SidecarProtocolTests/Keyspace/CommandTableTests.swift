@@ -65,6 +65,7 @@ struct CommandTableTests {
         "- `SORT … STORE` and `RESTORE` write the value as a whole, over what stood there.",
         "- `DUMP` writes the format of Redis 7.0 in its plain encodings, without compression; `RESTORE` reads what Redis 4",
         "  to 7.0 dumps, but streams.",
+        "- `CONFIG SET maxmemory` sets less than the workload's config grants (`memory`), and never more.",
         "- `BGSAVE` and `BGREWRITEAOF` make a snapshot of the log, which holds every write without them.",
         "- `CRDT.*` and `MESH.*` are mesh's own, for redis-cli. `CRDT.FORGET` takes a name that `CRDT.REPLICAS` lists, with",
         "  or without its epoch: a replica that ended and whose folder is gone. Its changes stay; should it come back, it",

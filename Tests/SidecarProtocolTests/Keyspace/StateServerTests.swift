@@ -129,8 +129,13 @@ struct StateServerTests {
         #expect(state.call("set a \(long)", client) == "+OK")
         #expect(
             state.call("set b 1", client) == "-OOM command not allowed when used memory > 'maxmemory'.")
+        for more in ["0", "1001", "1gb"] {
+            #expect(state.call("config set maxmemory \(more)", client).contains("grants 1000 bytes"))
+        }
+        #expect(state.call("config set maxmemory 999", client) == "+OK")
         #expect(state.call("del a", client) == ":1")
         #expect(state.call("set b 1", client) == "+OK")
+        #expect(state.call("config set maxmemory 1000", client) == "+OK")
     }
 
     @Test("one who asks for much and reads nothing has to wait with the rest of what it asked")

@@ -103,7 +103,13 @@ extension StateServer {
             return
         }
         switch name {
-        case "maxmemory": configuration.memoryMaximum = try memory(value, label)
+        case "maxmemory":
+            let bytes = try memory(value, label)
+            guard memoryGranted == 0 || 1...memoryGranted ~= bytes else {
+                throw refusal(
+                    label, " - the workload's config grants \(memoryGranted) bytes (`memory`), and no more")
+            }
+            configuration.memoryMaximum = bytes
         case "maxclients": configuration.clientsMaximum = try number(value, label, least: 1)
         case "requirepass": configuration.password = value.count == 0 ? nil : value
         case "port": throw refusal(label, " - can't set immutable config")

@@ -20,6 +20,8 @@
 package struct StateServer: ~Copyable {
     package var keyspace: Keyspace
     package var configuration: StateConfiguration
+    /// What the workload's config gives, beyond which no client may set `maxmemory`; 0: any number. In bytes.
+    let memoryGranted: Int
     package var scripts: ScriptCache
     let table = CommandTable.standard
 
@@ -54,6 +56,7 @@ package struct StateServer: ~Copyable {
         keyspace = Keyspace(seed: seed)
         keyspace.settings = configuration.keyspace
         self.configuration = configuration
+        memoryGranted = configuration.memoryMaximum
         scripts = ScriptCache(hash: keyspace.hash)
         self.now = now
         started = now
