@@ -88,6 +88,8 @@ static int call(lua_State *lua, int isProtected) {
     }
     if (problem != NULL) return isProtected ? push_error(lua, problem) : raise_error(lua, problem);
     channel_send(host.channel, 'Q', &request);
+    // The arguments may be as many as fit, and the reply needs room too.
+    lua_settop(lua, 0);
     struct message answer;
     // Without its sidecar the process has nothing to do.
     if (!channel_receive(host.channel, &answer) || answer.kind != 'R') _exit(0);
@@ -205,7 +207,7 @@ static void open_library(lua_State *lua, lua_CFunction open, const char *name) {
 
 static const char *const allowed[] = {
     "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
-    "select", "setmetatable", "tonumber", "tostring", "type", "unpack", "xpcall", "_VERSION", "collectgarbage",
+    "select", "tonumber", "tostring", "type", "unpack", "xpcall", "_VERSION", "collectgarbage",
 };
 static const char *const libraries[] = {"string", "table", "math", "redis", "bit", "struct", "cjson",
                                        "cmsgpack"};
@@ -220,6 +222,8 @@ static void build_environment(lua_State *lua) {
     lua_setfield(lua, -2, "loadstring");
     lua_pushcclosure(lua, base_rawset, 0);
     lua_setfield(lua, -2, "rawset");
+    lua_pushcclosure(lua, base_setmetatable, 0);
+    lua_setfield(lua, -2, "setmetatable");
     for (size_t index = 0; index < sizeof libraries / sizeof *libraries; index++) {
         lua_getfield(lua, LUA_GLOBALSINDEX, libraries[index]);
         if (lua_type(lua, -1) != LUA_TTABLE) {
@@ -383,7 +387,6 @@ static int serve_run(lua_State *lua, struct message *message) {
     }
     lua_rawgeti(lua, LUA_REGISTRYINDEX, host.environment);
     lua_setfenv(lua, -2);
-    seed_random(0);
     host.left = host.limit;
     lua_gc(lua, LUA_GCRESTART, 0);
     lua_sethook(lua, count_instructions, LUA_MASKCOUNT, HOOK_STEP);
@@ -426,6 +429,7 @@ const char *mesh_lua_load(void) {
         lua_setfield(lua, LUA_GLOBALSINDEX, "cjson");
     }
     build_environment(lua);
+    seed_random_anew();
     lua_pushcclosure(lua, handle_error, 0);
     host.handler = luaL_ref(lua, LUA_REGISTRYINDEX);
     host.lua = lua;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/// How deep a reply of ours nests at most; what a script returns is bounded by Lua's stack alone, as in Redis.
 enum { DEPTH_MAXIMUM = 100 };
 
 struct reader {
@@ -148,10 +149,8 @@ static void append_double(struct buffer *out, double number, int client3) {
     else append_bulk(out, text, strlen(text));
 }
 
-static void append_at_depth(lua_State *lua, struct buffer *out, int client3, int script3, int depth);
-
 /// The pairs of the table at the top, or only its keys; pops it.
-static void append_pairs(lua_State *lua, struct buffer *out, int isMap, int client3, int script3, int depth) {
+static void append_pairs(lua_State *lua, struct buffer *out, int isMap, int client3, int script3) {
     size_t count = 0;
     for (lua_pushnil(lua); lua_next(lua, -2) != 0; lua_settop(lua, -2)) count++;
     if (client3) buffer_append_text(out, "%c%zu\r\n", isMap ? '%' : '~', count);
@@ -159,8 +158,8 @@ static void append_pairs(lua_State *lua, struct buffer *out, int isMap, int clie
     lua_pushnil(lua);
     while (lua_next(lua, -2) != 0) {
         lua_pushvalue(lua, -2);
-        append_at_depth(lua, out, client3, script3, depth + 1);
-        if (isMap) append_at_depth(lua, out, client3, script3, depth + 1);
+        append_value(lua, out, client3, script3);
+        if (isMap) append_value(lua, out, client3, script3);
         else lua_settop(lua, -2);
     }
     lua_settop(lua, -2);
@@ -176,7 +175,7 @@ static int push_typed(lua_State *lua, const char *name, int type) {
 }
 
 /// A table that stands for something else than an array. 1 where it was one, which is then popped.
-static int append_special(lua_State *lua, struct buffer *out, int client3, int script3, int depth) {
+static int append_special(lua_State *lua, struct buffer *out, int client3, int script3) {
     size_t size;
     const char *text;
     int top = lua_gettop(lua);
@@ -206,9 +205,9 @@ static int append_special(lua_State *lua, struct buffer *out, int client3, int s
             append_bulk(out, text, size);
         }
     } else if (push_typed(lua, "map", LUA_TTABLE)) {
-        append_pairs(lua, out, 1, client3, script3, depth);
+        append_pairs(lua, out, 1, client3, script3);
     } else if (push_typed(lua, "set", LUA_TTABLE)) {
-        append_pairs(lua, out, 0, client3, script3, depth);
+        append_pairs(lua, out, 0, client3, script3);
     } else {
         return 0;
     }
@@ -216,7 +215,7 @@ static int append_special(lua_State *lua, struct buffer *out, int client3, int s
     return 1;
 }
 
-static void append_array(lua_State *lua, struct buffer *out, int client3, int script3, int depth) {
+static void append_array(lua_State *lua, struct buffer *out, int client3, int script3) {
     int count = 0;
     for (;; count++) {
         lua_rawgeti(lua, -1, count + 1);
@@ -227,15 +226,16 @@ static void append_array(lua_State *lua, struct buffer *out, int client3, int sc
     buffer_append_text(out, "*%d\r\n", count);
     for (int index = 1; index <= count; index++) {
         lua_rawgeti(lua, -1, index);
-        append_at_depth(lua, out, client3, script3, depth + 1);
+        append_value(lua, out, client3, script3);
     }
     lua_settop(lua, -2);
 }
 
-static void append_at_depth(lua_State *lua, struct buffer *out, int client3, int script3, int depth) {
+void append_value(lua_State *lua, struct buffer *out, int client3, int script3) {
     size_t size;
     const char *text;
-    if (depth > DEPTH_MAXIMUM || !lua_checkstack(lua, 8)) {
+    // What a map needs at most.
+    if (!lua_checkstack(lua, 4)) {
         append_line(out, '-', "ERR reached lua stack limit", 27);
         lua_settop(lua, -2);
         return;
@@ -257,13 +257,9 @@ static void append_at_depth(lua_State *lua, struct buffer *out, int client3, int
         }
         break;
     case LUA_TTABLE:
-        if (!append_special(lua, out, client3, script3, depth)) append_array(lua, out, client3, script3, depth);
+        if (!append_special(lua, out, client3, script3)) append_array(lua, out, client3, script3);
         return;
     default: append_null(out, client3);
     }
     lua_settop(lua, -2);
-}
-
-void append_value(lua_State *lua, struct buffer *out, int client3, int script3) {
-    append_at_depth(lua, out, client3, script3, 0);
 }

@@ -76,6 +76,10 @@ class RedisTcl:
     # What a server of another kind can't have, in the suite's own words.
     TAGS = "-needs:repl -needs:debug -needs:save -needs:config-maxmemory -needs:latency -needs:local-process"
 
+    # Where FUNCTION LOAD isn't there it leaves the connection to the server in a state that no later test survives.
+    # Tests/SidecarTests/Scripts has what it tests.
+    SKIPPED = "Script return recursive object"
+
     def run(self, cache, server, long):
         cache.program("tclsh8.6")
         source = cache.redis_source()
@@ -88,7 +92,7 @@ class RedisTcl:
         for unit in self.UNITS if long else self.BRIEF:
             output, code = server.run(
                 ["./runtest", "--host", server.host, "--port", str(server.port), "--durable", "--single", unit,
-                 "--tags", self.TAGS, "--skiptest", "/^Keyspace notifications"], 120, cwd=place)
+                 "--tags", self.TAGS, "--skiptest", self.SKIPPED], 120, cwd=place)
             result.output += f"== {unit}\n{output}"
             self.read(unit, output, code, result)
         return result

@@ -20,6 +20,7 @@ struct CommandError: Error {
     static let overflow = CommandError("increment or decrement would overflow")
     static let notFinite = CommandError("increment would produce NaN or Infinity")
     static let tooLong = CommandError("string exceeds maximum allowed size (proto-max-bulk-len)")
+    static let noMemory = CommandError(coded: "OOM command not allowed when used memory > 'maxmemory'.")
     static let badDatabase = CommandError("DB index is out of range")
     static let notPositive = CommandError("value is out of range, must be positive")
 

@@ -36,6 +36,7 @@ package struct Keyspace {
     var dice: Dice
     /// A command of a transaction or a script doesn't wait.
     var mayWait = true
+    var isInScript = false
 
     // MARK: What it leaves
 

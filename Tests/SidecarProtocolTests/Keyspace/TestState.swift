@@ -45,6 +45,8 @@ final class TestState {
             .replacing("\r\n", with: " ").trimmed
     }
 
+    func setHooks(_ hooks: StateHooks) { server.setHooks(hooks) }
+    func setWriteRefusal(_ text: String?) { server.writeRefusal = text }
     func close(_ client: ClientID) { server.close(client, now: time) }
     func mutations() -> [Mutation] { server.takeMutations() }
 

@@ -77,7 +77,11 @@ struct ScriptProcessTests {
             ("return redis.sha1hex('abc'):sub(1,8)", "$8\r\na9993e36\r\n"),
             ("return bit.band(0xff, 0x0f)", ":15\r\n"),
             ("return struct.unpack('>I2', struct.pack('>I2', 7))", ":7\r\n"),
-            ("return math.random(1,100) == math.random(1,100)", "$-1\r\n"),
+            ("return math.random(1,2^31-1) == math.random(1,2^31-1)", "$-1\r\n"),
+            ("math.randomseed(1) local a = math.random(1,2^31-1) math.randomseed(1) "
+                + "return a == math.random(1,2^31-1)", ":1\r\n"),
+            ("local t = setmetatable({}, {__index = {a = 5}}) return t.a", ":5\r\n"),
+            ("return tostring(pcall(setmetatable, 1, {}))", "$5\r\nfalse\r\n"),
         ])
     func values(script: String, reply: String) {
         #expect(run(script) == reply)
@@ -110,6 +114,27 @@ struct ScriptProcessTests {
         #expect(run("return {map={a=1}}", version: 3) == "%1\r\n$1\r\na\r\n:1\r\n")
     }
 
+    @Test("what a script returns nests as deep as Lua's stack, as in Redis, and then says so")
+    func nesting() {
+        let reply = run("local a = {} local b = {a} a[1] = b return a")
+        let depth = reply.components(separatedBy: "*1\r\n").count - 1
+        #expect(depth == 7995 && reply.hasSuffix("*1\r\n-ERR reached lua stack limit\r\n"), "\(depth)")
+        #expect(run("local a = 1 for i = 1, 5000 do a = {a} end return a").hasSuffix("*1\r\n:1\r\n"))
+        #expect(run("return 1") == ":1\r\n")
+    }
+
+    @Test("a call has as many arguments as fit on Lua's stack, and its reply is read")
+    func manyArguments() {
+        let script = "local a = {} for i = 1, 7999 do a[i] = 1 end return redis.call('lpush', 'l', unpack(a))"
+        #expect(run(script, reply: ":7999\r\n") == ":7999\r\n")
+    }
+
+    @Test("chance goes on from one script to the next")
+    func chance() {
+        let script = "return tostring(math.random())"
+        #expect(run(script) != run(script))
+    }
+
     @Test("cjson is Debian's, where it is installed")
     func json() {
         let reply = run("return cjson.encode({1,2})")
@@ -137,7 +162,8 @@ struct ScriptProcessTests {
         "no script leaves anything to the next, nor reaches what Lua could do outside",
         arguments: [
             "foo = 1", "string.foo = 1", "redis.call = 1", "rawset(string, 'foo', 1)", "rawset(_G, 'foo', 1)",
-            "setmetatable(_G, {})", "return foo", "return io", "return os", "return dofile('/etc/passwd')",
+            "setmetatable(_G, {})", "getmetatable(_G).__index = {}", "getmetatable(redis).__newindex = nil",
+            "setmetatable(getmetatable(_G), nil)", "return foo", "return io", "return os", "return dofile('/etc/passwd')",
             "return loadfile('/etc/passwd')", "return require('io')", "return debug", "return coroutine",
             "return loadstring(string.dump(function() end))()", "getmetatable('').__index.foo = 1",
         ])

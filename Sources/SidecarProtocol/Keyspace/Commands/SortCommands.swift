@@ -26,7 +26,7 @@ extension Keyspace {
     mutating func sort(isReadOnly: Bool) throws(CommandError) {
         var options = try sortOptions(isReadOnly)
         let (elements, kind) = try elementsToSort(options)
-        if options.keepsOrder, kind == .set, options.target != nil {
+        if options.keepsOrder, kind == .set, options.target != nil || isInScript {
             // A set has no order of its own to keep.
             (options.keepsOrder, options.isAlphabetic, options.by) = (false, true, nil)
         }

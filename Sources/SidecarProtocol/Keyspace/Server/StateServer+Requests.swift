@@ -165,12 +165,18 @@ extension StateServer {
         }
         if configuration.consistency != .none { try admitToReplicas(command) }
         if configuration.memoryMaximum > 0 { try admitToMemory(command) }
-        if let writeRefusal, command.flags.contains(.write) { throw CommandError(coded: writeRefusal) }
+        if let writeRefusal, mayWrite(command) { throw CommandError(coded: writeRefusal) }
         if current.subscriptions > 0, current.version == 2, !Self.runsWhileSubscribed(command) {
             throw CommandError(
                 "Can't execute '\(command.name)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
                     + "RESET are allowed in this context")
         }
+    }
+
+    private func mayWrite(_ command: Command) -> Bool {
+        if command.flags.contains(.write) { return true }
+        guard command.name == "exec", let transaction = current.transaction else { return false }
+        return transaction.calls.contains { $0.command.flags.contains(.write) }
     }
 
     private func admitToMemory(_ command: Command) throws(CommandError) {
@@ -182,9 +188,7 @@ extension StateServer {
                 ? transaction.calls.contains { $0.command.flags.contains(.denyoom) }
                 : !["discard", "quit", "reset"].contains(command.name)
         }
-        if isRefused {
-            throw CommandError(coded: "OOM command not allowed when used memory > 'maxmemory'.")
-        }
+        if isRefused { throw .noMemory }
     }
 
     /// What several replicas can't do, or can't do as one.

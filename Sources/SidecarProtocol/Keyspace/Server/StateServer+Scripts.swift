@@ -38,6 +38,7 @@ extension StateServer {
         let script = keyspace.arguments[1]
         let digest = SHA1.hexadecimal(script.bytes)
         if scripts[digest] == nil {
+            _ = try ScriptHeader(script)
             if let problem = engine.problem(of: script) { throw CommandError(problem) }
             try keep(script, digest)
         }
@@ -70,20 +71,42 @@ extension StateServer {
         guard count >= 0 else { throw CommandError("Number of keys can't be negative") }
         let keys = Array(arguments[3..<3 + Int(count)])
         let rest = Array(arguments[(3 + Int(count))...])
+        let scriptRun = try admit(ScriptHeader(script), isReadOnly)
         let (version, mayWait, database) = (keyspace.reply.version, keyspace.mayWait, keyspace.selected)
-        keyspace.mayWait = false
+        (keyspace.mayWait, keyspace.isInScript) = (false, true)
         let reply = engine.run(script, keys: keys, arguments: rest, version: version) { words in
-            callFromScript(words, isReadOnly)
+            callFromScript(words, scriptRun)
         }
-        keyspace.mayWait = mayWait
+        (keyspace.mayWait, keyspace.isInScript) = (mayWait, false)
         keyspace.reply.version = version
+        // SELECT in a script is the script's.
         keyspace.selected = database
+        current.database = database
         keyspace.reply.bytes.append(contentsOf: reply)
+    }
+
+    /// Whether a script with this header may begin now.
+    private func admit(_ header: ScriptHeader, _ isReadOnly: Bool) throws(CommandError) -> ScriptRun {
+        let isFull = configuration.memoryMaximum > 0 && keyspace.footprint > configuration.memoryMaximum
+        let runsWithoutMemory = header.runsWithoutMemory || header.writesNothing
+        if !header.isAbsent, !header.writesNothing {
+            if let writeRefusal { throw CommandError(coded: writeRefusal) }
+            if isReadOnly {
+                throw CommandError("Can not execute a script with write flag using *_ro command.")
+            }
+        }
+        if !header.isAbsent, isFull, !runsWithoutMemory {
+            throw CommandError(
+                coded: "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
+        }
+        return ScriptRun(
+            isReadOnly: isReadOnly || header.writesNothing, isShortOfMemory: isFull && !runsWithoutMemory,
+            changesBefore: keyspace.changes)
     }
 
     /// One command of a script; its reply is the script's, not the client's.
     private mutating func callFromScript(
-        _ words: ContiguousArray<ByteString>, _ isReadOnly: Bool
+        _ words: ContiguousArray<ByteString>, _ scriptRun: ScriptRun
     ) -> [UInt8] {
         guard !words.isEmpty else {
             return Array("-ERR Please specify at least one argument for this redis.call() call\r\n".utf8)
@@ -108,9 +131,7 @@ extension StateServer {
                     "\(command.name.uppercased()) is not available under `consistency: "
                         + "\(configuration.consistency.rawValue)`")
             }
-            if isReadOnly, command.flags.contains(.write) {
-                throw CommandError("Write commands are not allowed from read-only scripts.")
-            }
+            try admit(command, scriptRun)
             call(command)
         } catch {
             keyspace.reply.error(error.text)
@@ -119,8 +140,19 @@ extension StateServer {
         return kept.bytes
     }
 
+    private func admit(_ command: Command, _ scriptRun: ScriptRun) throws(CommandError) {
+        if scriptRun.isReadOnly, !command.flags.isDisjoint(with: [.write, .mayReplicate]) {
+            throw CommandError("Write commands are not allowed from read-only scripts.")
+        }
+        // What has written already isn't stopped half-way.
+        guard keyspace.changes == scriptRun.changesBefore else { return }
+        if let writeRefusal, command.flags.contains(.write) { throw CommandError(coded: writeRefusal) }
+        if scriptRun.isShortOfMemory, command.flags.contains(.denyoom) { throw .noMemory }
+    }
+
     mutating func loadScript() throws(CommandError) {
         let script = keyspace.arguments[2]
+        _ = try ScriptHeader(script)
         if let problem = try engine().problem(of: script) { throw CommandError(problem) }
         let digest = SHA1.hexadecimal(script.bytes)
         try keep(script, digest)

@@ -83,6 +83,7 @@ final class Command: Sendable {
         static let skipSlowlog = Flags(rawValue: 1 << 10)
         static let fast = Flags(rawValue: 1 << 11)
         static let noAuth = Flags(rawValue: 1 << 12)
+        /// What a read-only script may not call either. COMMAND doesn't tell it.
         static let mayReplicate = Flags(rawValue: 1 << 13)
         static let noMandatoryKeys = Flags(rawValue: 1 << 14)
         static let protected = Flags(rawValue: 1 << 15)
@@ -96,7 +97,7 @@ final class Command: Sendable {
             (.write, "write"), (.readonly, "readonly"), (.denyoom, "denyoom"), (.admin, "admin"),
             (.pubsub, "pubsub"), (.noscript, "noscript"), (.blocking, "blocking"), (.loading, "loading"),
             (.stale, "stale"), (.skipMonitor, "skip_monitor"), (.skipSlowlog, "skip_slowlog"),
-            (.fast, "fast"), (.noAuth, "no_auth"), (.mayReplicate, "may_replicate"),
+            (.fast, "fast"), (.noAuth, "no_auth"),
             (.noMandatoryKeys, "no_mandatory_keys"), (.protected, "protected"),
             (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"), (.movableKeys, "movablekeys"),
             (.allowBusy, "allow_busy"),
