@@ -184,6 +184,8 @@ package enum Limits {
     package static let stateWatchedKeysMaximum = 65_536
     package static let stateSubscriptionsMaximum = 65_536
     package static let stateScriptsMaximum = 10_000
+    /// Keyspace events of one command, script or transaction; those beyond aren't published.
+    package static let stateEventsMaximum = 1 << 18
     /// Members that are drawn with repetition by one command.
     package static let stateSampleMaximum = 1 << 24
     /// Keys that end in one go, and the longest time until the clock is asked again for those to come.

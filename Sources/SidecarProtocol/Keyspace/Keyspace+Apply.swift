@@ -18,15 +18,18 @@ extension Keyspace {
         switch mutation {
         case .deleteAll: break
         case .delete, .expire:
-            if let index = place(key) { remove(key, at: index, as: nil) }
+            guard let index = place(key) else { return }
+            remove(key, at: index, as: nil)
+            notify(of: mutation, key)
         case .setExpiry(_, let time):
             guard let index = place(key) else { return }
-            placeExpiry(key, at: index, time?.milliseconds ?? Item.never)
+            let isOther = placeExpiry(key, at: index, time?.milliseconds ?? Item.never)
             changed(key)
-        case .setString(_, let value): applyString(key, Value(string: value))
+            if isOther { notify(of: mutation, key) }
+        case .setString(_, let value): applyString(key, Value(string: value), mutation)
         case .addToString(_, let amount):
             let old = place(key).flatMap { value(at: $0).string?.integer } ?? 0
-            applyString(key, .integer(old &+ amount))
+            applyString(key, .integer(old &+ amount), mutation)
         case .setField, .addToField, .removeField: applyToHash(key, mutation)
         case .addMember, .removeMember: applyToSet(key, mutation)
         case .setScore, .addToScore, .removeScored: applyToSorted(key, mutation)
@@ -46,12 +49,26 @@ extension Keyspace {
         return nil
     }
 
-    private mutating func applyString(_ key: ByteString, _ value: Value) {
+    /// The place of a key of this kind, which is made where there is none, unless there is only something to take
+    /// away from it.
+    private mutating func place(
+        _ key: ByteString, for mutation: Mutation, _ kind: Value.Kind, _ make: (SeededHash) -> Value
+    ) -> Int? {
+        if let index = place(key, of: kind) { return index }
+        switch mutation {
+        case .removeField, .removeMember, .removeScored, .removeEntry, .removeElements, .setElement:
+            return nil
+        default: return add(key, make(hash))
+        }
+    }
+
+    private mutating func applyString(_ key: ByteString, _ value: Value, _ mutation: Mutation) {
         if let index = place(key, of: .string) { replace(at: index, value) } else { add(key, value) }
+        notify(of: mutation, key)
     }
 
     private mutating func applyToHash(_ key: ByteString, _ mutation: Mutation) {
-        let index = place(key, of: .hash) ?? add(key, .hash(HashObject(hash: hash)))
+        guard let index = place(key, for: mutation, .hash, { .hash(HashObject(hash: $0)) }) else { return }
         guard case .hash(let object) = value(at: index) else { return }
         switch mutation {
         case .setField(_, let field, let value): object.set(field, value, limits: settings)
@@ -61,22 +78,26 @@ extension Keyspace {
         case .removeField(_, let field): _ = object.remove(field)
         default: break
         }
+        notify(of: mutation, key)
         settle(key, at: index, isEmpty: object.table.isEmpty)
     }
 
     private mutating func applyToSet(_ key: ByteString, _ mutation: Mutation) {
-        let index = place(key, of: .set) ?? add(key, .set(SetObject(hash: hash)))
+        guard let index = place(key, for: mutation, .set, { .set(SetObject(hash: $0)) }) else { return }
         guard case .set(let object) = value(at: index) else { return }
         switch mutation {
         case .addMember(_, let member): _ = object.add(member, limits: settings)
         case .removeMember(_, let member): _ = object.remove(member)
         default: break
         }
+        notify(of: mutation, key)
         settle(key, at: index, isEmpty: object.count == 0)
     }
 
     private mutating func applyToSorted(_ key: ByteString, _ mutation: Mutation) {
-        let index = place(key, of: .sorted) ?? add(key, .sorted(SortedObject(hash: hash)))
+        guard let index = place(key, for: mutation, .sorted, { .sorted(SortedObject(hash: $0)) }) else {
+            return
+        }
         guard case .sorted(let object) = value(at: index) else { return }
         switch mutation {
         case .setScore(_, let member, let score):
@@ -88,11 +109,12 @@ extension Keyspace {
         default: break
         }
         if object.count > 0 { noteReady(key) }
+        notify(of: mutation, key)
         settle(key, at: index, isEmpty: object.count == 0)
     }
 
     private mutating func applyToList(_ key: ByteString, _ mutation: Mutation) {
-        let index = place(key, of: .list) ?? add(key, .list(ListObject()))
+        guard let index = place(key, for: mutation, .list, { _ in .list(ListObject()) }) else { return }
         guard case .list(let object) = value(at: index) else { return }
         switch mutation {
         case .insertElements(_, let place, let elements):
@@ -109,11 +131,12 @@ extension Keyspace {
         default: break
         }
         if !object.ring.isEmpty { noteReady(key) }
+        notify(of: mutation, key, left: object.ring.count)
         settle(key, at: index, isEmpty: object.ring.isEmpty)
     }
 
     private mutating func applyToStream(_ key: ByteString, _ mutation: Mutation) {
-        let index = place(key, of: .stream) ?? add(key, .stream(StreamObject()))
+        guard let index = place(key, for: mutation, .stream, { _ in .stream(StreamObject()) }) else { return }
         guard case .stream(let object) = value(at: index) else { return }
         switch mutation {
         case .setEntry(_, let name, let value):
@@ -127,6 +150,7 @@ extension Keyspace {
         case .removeEntry(_, let name): if let id = EntryID(name) { object.remove(id) }
         default: break
         }
+        notify(of: mutation, key)
         changed(at: index)
     }
 

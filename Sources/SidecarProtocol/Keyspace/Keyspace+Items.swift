@@ -12,6 +12,7 @@ extension Keyspace {
         if expiry != Item.never, now > expiry {
             remove(key, at: index, as: .expire(stored(key)))
             statistics.expired &+= 1
+            notify(.expired, "expired", key)
             return nil
         }
         return index
@@ -22,6 +23,7 @@ extension Keyspace {
     mutating func findToRead(_ key: ByteString) -> Int? {
         guard let index = find(key) else {
             statistics.misses &+= 1
+            notify(.missed, "keymiss", key)
             return nil
         }
         statistics.hits &+= 1
@@ -49,13 +51,16 @@ extension Keyspace {
     // MARK: Adding and changing
 
     /// Adds a key that isn't there, without a mutation.
+    ///
+    /// - Parameter isNew: false: another value stood there just now.
     @discardableResult
-    mutating func add(_ key: ByteString, _ value: Value) -> Int {
+    mutating func add(_ key: ByteString, _ value: Value, isNew: Bool = true) -> Int {
         let footprint = value.footprint &+ key.count &+ Keyspace.keyFootprint
         self.footprint &+= footprint
         let item = Item(value: value, expiry: Item.never, footprint: footprint, touched: now / 1000)
         let index = databases[selected].items.insert(key, item)
         changed(key)
+        if isNew { notify(.new, "new", key) }
         return index
     }
 
@@ -113,7 +118,7 @@ extension Keyspace {
         return item.value
     }
 
-    /// Removes a key if it is there.
+    /// Removes a key if it is there, without an event.
     @discardableResult
     mutating func delete(_ key: ByteString) -> Bool {
         guard let index = find(key) else { return false }
@@ -125,6 +130,7 @@ extension Keyspace {
     mutating func settle(_ key: ByteString, at index: Int, isEmpty: Bool) {
         if isEmpty {
             remove(key, at: index, as: nil)
+            notify(.generic, "del", key)
         } else {
             changed(at: index)
         }

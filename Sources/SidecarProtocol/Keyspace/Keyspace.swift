@@ -53,6 +53,8 @@ package struct Keyspace {
     var wait: Wait?
     /// Keys that got elements while somebody waited for one.
     var ready: [(database: Int, key: ByteString)] = []
+    /// What happened to keys, in order, where somebody wants to know; see `notify`.
+    var events: [KeyEvent] = []
     /// Clients that watch a key which has changed.
     var disturbed: [ClientID] = []
 

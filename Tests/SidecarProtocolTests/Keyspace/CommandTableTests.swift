@@ -40,6 +40,7 @@ struct CommandTableTests {
             lines.append("")
         }
         lines += ["## What replicas make of it", ""] + notes + [""]
+        lines += ["## Keyspace notifications", ""] + notifications + [""]
         lines += [
             "## What is missing", "", "A call of one of these is answered with `ERR unknown command`.", "",
         ]
@@ -70,6 +71,24 @@ struct CommandTableTests {
         "- `CRDT.*` and `MESH.*` are mesh's own, for redis-cli. `CRDT.FORGET` takes a name that `CRDT.REPLICAS` lists, with",
         "  or without its epoch: a replica that ended and whose folder is gone. Its changes stay; should it come back, it",
         "  is refused. `CRDT.REPLICAS` tells what each had seen as of the last round of gossip, a second ago at most.",
+    ]
+
+    private static let notifications = [
+        "`CONFIG SET notify-keyspace-events` takes the letters of Redis 7.0 (`KEg$lshzxetdnmA`), is for one replica, and is",
+        "forgotten when it ends. Off, as at the start, it costs nothing. The events' names and their order are Redis's.",
+        "",
+        "- A replica publishes what its own clients do, what expires there, and what other replicas change, each to its own",
+        "  subscribers: none goes over the wire, so nobody hears of a change twice.",
+        "- Of another replica's change only what it makes of a key is known here. That is told as the command would tell it",
+        "  that does no more: `set`, `hset`, `hdel`, `sadd`, `srem`, `zadd`, `zrem`, `xadd`, `xdel`, `xsetid`, `lpush`,",
+        "  `rpush`, `linsert`, `lset`, `lpop`, `rpop`, `lrem`, `expire`, `persist`, `del`, `new`; once where several alike",
+        "  follow each other. So an `INCR` or an `APPEND` there is a `set` here, a `RENAME` a `del` and what makes the",
+        "  value, and the last `SREM` of a set a `del`. A key that a merge leaves as it was isn't told; one that both sides",
+        "  of a partition changed may be told as `del`, `new` and what makes its value.",
+        "- A transaction's and a script's events are published when it is done, not while it runs. Of more than 262,144",
+        "  events at once those beyond aren't published.",
+        "- Never published: `evicted`, since nothing is evicted; modules' events and those of consumer groups, which aren't",
+        "  there. `FLUSHALL`, `FLUSHDB` and `SWAPDB` have no events in Redis either.",
     ]
 
     private static func row(_ command: Command) -> String {

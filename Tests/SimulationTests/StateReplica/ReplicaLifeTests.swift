@@ -202,6 +202,30 @@ struct ReplicaLifeTests {
         #expect(two.ask("GET", "n") == "$1\r\n7\r\n")
     }
 
+    @Test("what one replica changes is told to those who listen at the other, once, and to nobody else")
+    func events() {
+        let (one, two) = (replica(1), replica(2))
+        meet(one, two)
+        let subscribers = [one.connect(), two.connect()]
+        for (replica, subscriber) in zip([one, two], subscribers) {
+            #expect(replica.ask("CONFIG", "SET", "notify-keyspace-events", "EA") == "+OK\r\n")
+            replica.send("PSUBSCRIBE", "__key*", from: subscriber)
+            _ = replica.takeReplies(subscriber)
+        }
+        _ = one.ask("SET", "k", "v", "PX", "900000")
+        _ = one.ask("APPEND", "k", "w")
+        _ = one.ask("SADD", "s", "a", "b", "c")
+        _ = one.ask("DEL", "s")
+        carry([one, two])
+        let told = zip([one, two], subscribers).map { replica, subscriber in
+            replica.takeReplies(subscriber).split(separator: "\r\n").compactMap { line -> Substring? in
+                line.hasPrefix("__keyevent@0__:") ? line.dropFirst(15) : nil
+            }
+        }
+        #expect(told[0] == ["set", "expire", "append", "sadd", "del"])
+        #expect(told[1] == ["set", "expire", "set", "sadd", "del"])
+    }
+
     @Test("a list of many thousands is pushed to and taken from at both ends, on both replicas")
     func longList() {
         let (one, two) = (replica(1), replica(2))

@@ -51,7 +51,8 @@ extension Keyspace {
             var bytes = [UInt8](repeating: 0, count: least)
             _ = change(&bytes)
             add(key, .raw(ByteString(bytes)))
-            return record(.setString(stored(key), ByteString(bytes)))
+            record(.setString(stored(key), ByteString(bytes)))
+            return notify(.string, "setbit", key)
         }
         var count = 0
         let whole = edit(at: existing, notes: false) { bytes in
@@ -64,6 +65,7 @@ extension Keyspace {
         guard count > 0 else { return }
         changed(at: existing)
         record(.setString(stored(key), whole))
+        notify(.string, "setbit", key)
     }
 
     // MARK: BITCOUNT, BITPOS
@@ -182,7 +184,11 @@ extension Keyspace {
             }
         }
         if combination == .not { for index in result.indices { result[index] = ~result[index] } }
-        if length > 0 { storeRaw(ByteString(result), under: arguments[2]) } else { delete(arguments[2]) }
+        if length > 0 {
+            storeRaw(ByteString(result), under: arguments[2])
+        } else if delete(arguments[2]) {
+            notify(.generic, "del", arguments[2])
+        }
         reply.integer(length)
     }
 

@@ -31,10 +31,14 @@ extension Keyspace {
         } catch {
             throw CommandError("Bad data format")
         }
-        delete(key)
+        let existed = delete(key)
         if expiry > 0, !options.isAbsolute { expiry = expiry &+ now }
-        if expiry != 0, expiry <= now { return reply.ok() }
+        if expiry != 0, expiry <= now {
+            if existed { notify(.generic, "del", key) }
+            return reply.ok()
+        }
         put(value, under: key, expiry: expiry == 0 ? Item.never : expiry)
+        notify(.generic, "restore", key)
         if let idle = options.idle, let index = find(key) {
             databases[selected].items[index].value.touched = max(now / 1000 &- idle, 0)
         }

@@ -20,9 +20,11 @@ extension Keyspace {
         guard conditions.allow(time, over: item(at: index).expiry) else { return reply.integer(0) }
         if time <= now {
             remove(key, at: index, as: .delete(stored(key)))
+            notify(.generic, "del", key)
         } else {
             setExpiry(key, at: index, time)
             changed(at: index)
+            notify(.generic, "expire", key)
         }
         reply.integer(1)
     }
@@ -68,7 +70,10 @@ extension Keyspace {
 
     /// TTL, PTTL, EXPIRETIME, PEXPIRETIME.
     mutating func timeToLive(milliseconds: Bool, absolute: Bool) {
-        guard let index = find(arguments[1]) else { return reply.integer(-2) }
+        guard let index = find(arguments[1]) else {
+            notify(.missed, "keymiss", arguments[1])
+            return reply.integer(-2)
+        }
         let expiry = item(at: index).expiry
         guard expiry != Item.never else { return reply.integer(-1) }
         let time = absolute ? expiry : max(expiry - now, 0)
@@ -82,6 +87,7 @@ extension Keyspace {
         }
         setExpiry(arguments[1], at: index, Item.never)
         changed(at: index)
+        notify(.generic, "persist", arguments[1])
         reply.integer(1)
     }
 }

@@ -46,7 +46,7 @@ extension Keyspace {
         try check(form, query)
         guard let sorted, let center = query.center, let shape = query.shape else {
             guard let target = query.target else { return reply.emptyArray() }
-            delete(target)
+            if delete(target) { notify(.generic, "del", target) }
             return reply.integer(0)
         }
         var found = search(sorted, center, shape, atMost: query.isAny ? query.count : nil)
@@ -58,7 +58,7 @@ extension Keyspace {
             }.map(\.element)
         }
         if let count = query.count { found = Array(found.prefix(count)) }
-        if let target = query.target { return store(found, query, under: target) }
+        if let target = query.target { return store(found, form, query, under: target) }
         reply.array(found.count)
         for one in found { write(one, query) }
     }
@@ -214,15 +214,16 @@ extension Keyspace {
         if query.tellsPlace { write(one.place) }
     }
 
-    private mutating func store(_ found: [GeoResult], _ query: GeoQuery, under target: ByteString) {
-        delete(target)
-        if !found.isEmpty {
-            let sorted = SortedObject(hash: hash)
-            for one in found {
-                let score = query.storesDistance ? one.distance / query.unit : one.score
-                sorted.set(one.member, score, limits: settings)
-            }
-            put(.sorted(sorted), under: target, expiry: Item.never)
+    private mutating func store(
+        _ found: [GeoResult], _ form: GeoForm, _ query: GeoQuery, under target: ByteString
+    ) {
+        let sorted = SortedObject(hash: hash)
+        for one in found {
+            let score = query.storesDistance ? one.distance / query.unit : one.score
+            sorted.set(one.member, score, limits: settings)
+        }
+        if replaceWhole(.sorted(sorted), under: target, isEmpty: found.isEmpty) {
+            notify(.sorted, form.contains(.search) ? "geosearchstore" : "georadiusstore", target)
         }
         reply.integer(found.count)
     }

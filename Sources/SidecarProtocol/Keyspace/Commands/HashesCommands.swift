@@ -39,6 +39,7 @@ extension Keyspace {
             record(.setField(stored(key), field: field, value))
         }
         changed(at: index)
+        notify(.hash, "hset", key)
         if repliesOK { reply.ok() } else { reply.integer(new) }
     }
 
@@ -49,6 +50,7 @@ extension Keyspace {
         object.set(field, value, limits: settings)
         record(.setField(stored(key), field: field, value))
         changed(at: index)
+        notify(.hash, "hset", key)
         reply.integer(1)
     }
 
@@ -60,7 +62,10 @@ extension Keyspace {
             record(.removeField(stored(key), field: arguments[place]))
             count += 1
         }
-        if count > 0 { settle(key, at: index, isEmpty: object.table.isEmpty) }
+        if count > 0 {
+            notify(.hash, "hdel", key)
+            settle(key, at: index, isEmpty: object.table.isEmpty)
+        }
         reply.integer(count)
     }
 
@@ -79,6 +84,7 @@ extension Keyspace {
         object.set(field, ByteString(DecimalText.bytes(of: sum)), limits: settings)
         record(.addToField(stored(key), field: field, amount))
         changed(at: index)
+        notify(.hash, "hincrby", key)
         reply.integer(sum)
     }
 
@@ -98,6 +104,7 @@ extension Keyspace {
         object.set(field, sum.text, limits: settings)
         record(.setField(stored(key), field: field, sum.text))
         changed(at: index)
+        notify(.hash, "hincrbyfloat", key)
         reply.bulk(sum.text)
     }
 

@@ -57,6 +57,7 @@ extension Keyspace {
             keep(sum, key, at: existing)
         }
         if isCorrupted { throw Keyspace.corrupted }
+        if isChanged { notify(.string, "pfadd", key) }
         reply.integer(isChanged ? 1 : 0)
     }
 
@@ -99,6 +100,7 @@ extension Keyspace {
         }
         sum.forgetCount()
         keep(sum, key, at: existing)
+        notify(.string, "pfadd", key)
         reply.ok()
     }
 

@@ -3,13 +3,20 @@
 extension Keyspace {
     mutating func deleteKeys() {
         var count = 0
-        for place in 1..<arguments.count where delete(arguments[place]) { count += 1 }
+        for place in 1..<arguments.count where delete(arguments[place]) {
+            count += 1
+            notify(.generic, "del", arguments[place])
+        }
         reply.integer(count)
     }
 
     mutating func countExisting() {
         var count = 0
-        for place in 1..<arguments.count where find(arguments[place]) != nil {
+        for place in 1..<arguments.count {
+            guard find(arguments[place]) != nil else {
+                notify(.missed, "keymiss", arguments[place])
+                continue
+            }
             count += 1
             statistics.hits &+= 1
         }
@@ -23,7 +30,10 @@ extension Keyspace {
     }
 
     mutating func type() {
-        guard let index = find(arguments[1]) else { return reply.simple("none") }
+        guard let index = find(arguments[1]) else {
+            notify(.missed, "keymiss", arguments[1])
+            return reply.simple("none")
+        }
         reply.simple(value(at: index).kind.name)
     }
 
@@ -61,12 +71,14 @@ extension Keyspace {
         let expiry = item(at: place).expiry
         let value = remove(source, at: place, as: .delete(stored(source)))
         put(value, under: target, expiry: expiry)
+        notify(.generic, "rename_from", source)
+        notify(.generic, "rename_to", target)
         if onlyNew { reply.integer(1) } else { reply.ok() }
     }
 
     /// Adds a whole value under a key that isn't there, with the mutations that make it.
-    mutating func put(_ value: Value, under key: ByteString, expiry: Int64) {
-        let index = add(key, value)
+    mutating func put(_ value: Value, under key: ByteString, expiry: Int64, isNew: Bool = true) {
+        let index = add(key, value, isNew: isNew)
         if isRecording { recordWhole(value, under: stored(key)) }
         setExpiry(key, at: index, expiry)
         switch value.kind {
@@ -124,6 +136,7 @@ extension Keyspace {
             delete(target)
         }
         put(value.copied(), under: target, expiry: expiry)
+        notify(.generic, "copy_to", target)
         reply.integer(1)
     }
 
@@ -141,6 +154,10 @@ extension Keyspace {
         let value = remove(key, at: index, as: .delete(stored(key)))
         selected = database
         put(value, under: key, expiry: expiry)
+        selected = home
+        notify(.generic, "move_from", key)
+        selected = database
+        notify(.generic, "move_to", key)
         selected = home
         reply.integer(1)
     }

@@ -37,10 +37,16 @@ extension Keyspace {
             }
             changed(at: index)
             noteReady(source)
+            notifyPush(source, to)
+            notifyPop(source, from)
             return reply.bulk(element)
         }
-        let element = pop(source, at: index, object, from)
+        let element = take(source, object, from)
         try push(element, to: destination, to)
+        notifyPop(source, from)
+        if let index = databases[selected].items.index(of: source) {
+            settle(source, at: index, isEmpty: object.ring.isEmpty)
+        }
         reply.bulk(element)
     }
 

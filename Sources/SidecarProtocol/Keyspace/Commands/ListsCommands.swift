@@ -41,6 +41,7 @@ extension Keyspace {
         }
         changed(at: index)
         noteReady(key)
+        notifyPush(key, end)
         reply.integer(object.ring.count)
     }
 
@@ -56,15 +57,30 @@ extension Keyspace {
         if end == .left { object.ring.prepend(element) } else { object.ring.append(element) }
         changed(at: index)
         noteReady(key)
+        notifyPush(key, end)
+    }
+
+    mutating func notifyPush(_ key: ByteString, _ end: ListEnd) {
+        notify(.list, end == .left ? "lpush" : "rpush", key)
+    }
+
+    mutating func notifyPop(_ key: ByteString, _ end: ListEnd) {
+        notify(.list, end == .left ? "lpop" : "rpop", key)
     }
 
     /// Takes one element of a list that has one.
     mutating func pop(_ key: ByteString, at index: Int, _ object: ListObject, _ end: ListEnd) -> ByteString {
-        record(
-            .removeElements(stored(key), index: end == .left ? 0 : object.ring.count - 1, count: 1))
-        let element = end == .left ? object.ring.popFirst() : object.ring.popLast()
+        let element = take(key, object, end)
+        notifyPop(key, end)
         settle(key, at: index, isEmpty: object.ring.isEmpty)
         return element
+    }
+
+    /// As `pop`, but an empty list stays, until it is settled.
+    mutating func take(_ key: ByteString, _ object: ListObject, _ end: ListEnd) -> ByteString {
+        record(
+            .removeElements(stored(key), index: end == .left ? 0 : object.ring.count - 1, count: 1))
+        return end == .left ? object.ring.popFirst() : object.ring.popLast()
     }
 
     /// Takes up to `count` elements, and writes them as an array.
@@ -76,6 +92,7 @@ extension Keyspace {
         record(.removeElements(stored(key), index: first, count: taken))
         reply.array(taken)
         for _ in 0..<taken { reply.bulk(end == .left ? object.ring.popFirst() : object.ring.popLast()) }
+        notifyPop(key, end)
         settle(key, at: index, isEmpty: object.ring.isEmpty)
     }
 
@@ -179,6 +196,7 @@ extension Keyspace {
         object.ring[Int(place)] = arguments[3]
         record(.setElement(stored(key), index: Int(place), arguments[3]))
         changed(at: index)
+        notify(.list, "lset", key)
         reply.ok()
     }
 
@@ -195,6 +213,7 @@ extension Keyspace {
         object.ring.insert(arguments[4], at: target)
         record(.insertElements(stored(key), index: target, [arguments[4]]))
         changed(at: index)
+        notify(.list, "linsert", key)
         reply.integer(object.ring.count)
     }
 
@@ -216,7 +235,10 @@ extension Keyspace {
             object.ring.remove(place..<place + 1)
             record(.removeElements(stored(key), index: place, count: 1))
         }
-        if !places.isEmpty { settle(key, at: index, isEmpty: object.ring.isEmpty) }
+        if !places.isEmpty {
+            notify(.list, "lrem", key)
+            settle(key, at: index, isEmpty: object.ring.isEmpty)
+        }
         reply.integer(places.count)
     }
 
@@ -234,6 +256,7 @@ extension Keyspace {
             object.ring.remove(0..<kept.lowerBound)
             record(.removeElements(stored(key), index: 0, count: kept.lowerBound))
         }
+        notify(.list, "ltrim", key)
         settle(key, at: index, isEmpty: object.ring.isEmpty)
         reply.ok()
     }

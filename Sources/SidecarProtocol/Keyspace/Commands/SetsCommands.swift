@@ -33,7 +33,10 @@ extension Keyspace {
             record(.addMember(stored(key), arguments[place]))
             count += 1
         }
-        if count > 0 { changed(at: index) }
+        if count > 0 {
+            changed(at: index)
+            notify(.set, "sadd", key)
+        }
         reply.integer(count)
     }
 
@@ -45,7 +48,10 @@ extension Keyspace {
             record(.removeMember(stored(key), arguments[place]))
             count += 1
         }
-        if count > 0 { settle(key, at: index, isEmpty: object.count == 0) }
+        if count > 0 {
+            notify(.set, "srem", key)
+            settle(key, at: index, isEmpty: object.count == 0)
+        }
         reply.integer(count)
     }
 
@@ -56,11 +62,13 @@ extension Keyspace {
         if other?.object === object { return reply.integer(object.contains(member) ? 1 : 0) }
         guard object.remove(member) else { return reply.integer(0) }
         record(.removeMember(stored(source), member))
+        notify(.set, "srem", source)
         if let index = find(source) { settle(source, at: index, isEmpty: object.count == 0) }
         let (index, filled) = try setToFill(target)
         if filled.add(member, limits: settings) {
             record(.addMember(stored(target), member))
             changed(at: index)
+            notify(.set, "sadd", target)
         }
         reply.integer(1)
     }
@@ -105,8 +113,8 @@ extension Keyspace {
         if let count, count >= object.count {
             write(object)
             if isRecording { object.visit { record(.removeMember(stored(key), $0)) } }
-            remove(key, at: index, as: nil)
-            return
+            notify(.set, "spop", key)
+            return settle(key, at: index, isEmpty: true)
         }
         let taken = Int(count ?? 1)
         if count != nil { reply.set(taken) }
@@ -116,6 +124,7 @@ extension Keyspace {
             record(.removeMember(stored(key), member))
             reply.bulk(member)
         }
+        notify(.set, "spop", key)
         settle(key, at: index, isEmpty: object.count == 0)
     }
 
@@ -134,8 +143,11 @@ extension Keyspace {
 
     // MARK: Several sets
 
-    enum SetOperation {
-        case union, intersection, difference
+    /// By what the names of its commands say.
+    enum SetOperation: String {
+        case union
+        case intersection = "inter"
+        case difference = "diff"
     }
 
     private mutating func sets(_ range: Range<Int>) throws(CommandError) -> [SetObject?] {
@@ -179,7 +191,9 @@ extension Keyspace {
 
     mutating func storeCombinedSets(_ operation: SetOperation) throws(CommandError) {
         let result = combined(operation, try sets(2..<arguments.count))
-        replaceWhole(.set(result), under: arguments[1], isEmpty: result.count == 0)
+        if replaceWhole(.set(result), under: arguments[1], isEmpty: result.count == 0) {
+            notify(.set, "s\(operation.rawValue)store", arguments[1])
+        }
         reply.integer(result.count)
     }
 
@@ -199,9 +213,14 @@ extension Keyspace {
         reply.integer(combined(.intersection, sets, limit: limit == 0 ? .max : limit).count)
     }
 
-    /// Puts a result in the place of whatever the key held; an empty one leaves nothing there.
-    mutating func replaceWhole(_ value: Value, under key: ByteString, isEmpty: Bool) {
-        delete(key)
-        if !isEmpty { put(value, under: key, expiry: Item.never) }
+    /// Puts a result in the place of whatever the key held; an empty one leaves nothing there, and false is answered.
+    mutating func replaceWhole(_ value: Value, under key: ByteString, isEmpty: Bool) -> Bool {
+        let existed = delete(key)
+        if isEmpty {
+            if existed { notify(.generic, "del", key) }
+        } else {
+            put(value, under: key, expiry: Item.never, isNew: !existed)
+        }
+        return !isEmpty
     }
 }

@@ -108,11 +108,11 @@ extension Keyspace {
     }
 
     private mutating func storeSorted(_ values: [ByteString?], under target: ByteString) {
-        delete(target)
-        guard !values.isEmpty else { return }
         let list = ListObject()
         for value in values { list.ring.append(value ?? .empty) }
-        put(.list(list), under: target, expiry: Item.never)
+        if replaceWhole(.list(list), under: target, isEmpty: values.isEmpty) {
+            notify(.list, "sortstore", target)
+        }
     }
 
     // MARK: Order

@@ -67,7 +67,9 @@ extension Keyspace {
             &combination, operation, from: first + 1 + combination.operands.count, stores, onlyCounts)
         let result = combined(operation, combination, onlyCounts)
         if stores {
-            replaceWhole(.sorted(result), under: arguments[1], isEmpty: result.count == 0)
+            if replaceWhole(.sorted(result), under: arguments[1], isEmpty: result.count == 0) {
+                notify(.sorted, "z\(operation.rawValue)store", arguments[1])
+            }
             reply.integer(result.count)
         } else if onlyCounts {
             reply.integer(result.count)

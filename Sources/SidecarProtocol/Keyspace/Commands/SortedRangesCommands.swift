@@ -75,8 +75,10 @@ struct NameBounds {
 }
 
 extension Keyspace {
-    enum RangeKind {
-        case rank, score, name
+    /// By what the names of its commands say.
+    enum RangeKind: String {
+        case rank, score
+        case name = "lex"
     }
 
     private struct RangeOptions {
@@ -204,7 +206,9 @@ extension Keyspace {
     private mutating func storeRange(_ found: [(Double, ByteString)]) {
         let result = SortedObject(hash: hash)
         for (score, member) in found { result.set(member, score, limits: settings) }
-        replaceWhole(.sorted(result), under: arguments[1], isEmpty: found.isEmpty)
+        if replaceWhole(.sorted(result), under: arguments[1], isEmpty: found.isEmpty) {
+            notify(.sorted, "zrangestore", arguments[1])
+        }
         reply.integer(found.count)
     }
 
@@ -226,7 +230,10 @@ extension Keyspace {
             _ = object.remove(member)
             record(.removeScored(stored(key), member: member))
         }
-        if !members.isEmpty { settle(key, at: index, isEmpty: object.count == 0) }
+        if !members.isEmpty {
+            notify(.sorted, "zremrangeby\(kind.rawValue)", key)
+            settle(key, at: index, isEmpty: object.count == 0)
+        }
         reply.integer(members.count)
     }
 }

@@ -90,6 +90,7 @@ extension Keyspace {
         if new + updated > 0 {
             if let index = find(key) { changed(at: index) }
             noteReady(key)
+            notify(.sorted, options.adds ? "zincr" : "zadd", key)
         }
         guard options.adds else { return reply.integer(options.counts ? new + updated : new) }
         switch outcome {
@@ -145,7 +146,10 @@ extension Keyspace {
             record(.removeScored(stored(key), member: arguments[place]))
             count += 1
         }
-        if count > 0 { settle(key, at: index, isEmpty: object.count == 0) }
+        if count > 0 {
+            notify(.sorted, "zrem", key)
+            settle(key, at: index, isEmpty: object.count == 0)
+        }
         reply.integer(count)
     }
 
@@ -173,6 +177,7 @@ extension Keyspace {
             reply.bulk(member)
             reply.double(score)
         }
+        notify(.sorted, highest ? "zpopmax" : "zpopmin", key)
         settle(key, at: index, isEmpty: object.count == 0)
     }
 

@@ -54,7 +54,8 @@ extension Keyspace {
         let words = Array(arguments[(place + 1)...])
         object.set(id, words)
         record(.setEntry(stored(key), id: id.bytes, StreamWords.packed(words)))
-        if let trimming { _ = trim(key, object, trimming) }
+        notify(.stream, "xadd", key)
+        if let trimming, trim(key, object, trimming) > 0 { notify(.stream, "xtrim", key) }
         changed(at: index)
         noteReady(key)
         reply.bulk(id.text)
@@ -184,7 +185,10 @@ extension Keyspace {
         guard let trimming = try trimming(&place), place == arguments.count else { throw .syntax }
         guard let (index, object) = try streamToChange(arguments[1]) else { return reply.integer(0) }
         let count = trim(arguments[1], object, trimming)
-        if count > 0 { changed(at: index) }
+        if count > 0 {
+            changed(at: index)
+            notify(.stream, "xtrim", arguments[1])
+        }
         reply.integer(count)
     }
 
@@ -206,7 +210,10 @@ extension Keyspace {
             removeEntry(id, of: arguments[1], object)
             count += 1
         }
-        if count > 0 { changed(at: index) }
+        if count > 0 {
+            changed(at: index)
+            notify(.stream, "xdel", arguments[1])
+        }
         reply.integer(count)
     }
 
@@ -220,6 +227,7 @@ extension Keyspace {
         object.setLast(id)
         record(.setEntry(stored(arguments[1]), id: EntryID.least.bytes, id.bytes))
         changed(at: index)
+        notify(.stream, "xsetid", arguments[1])
         reply.ok()
     }
 

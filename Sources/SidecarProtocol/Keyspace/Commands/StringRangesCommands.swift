@@ -6,12 +6,14 @@ extension Keyspace {
         guard let index = find(key) else {
             add(key, Value(string: more))
             record(.setString(stored(key), more))
+            notify(.string, "append", key)
             return reply.integer(more.count)
         }
         guard let length = value(at: index).stringCount else { throw .wrongType }
         guard length + more.count <= settings.stringBytesMaximum else { throw .tooLong }
         let whole = edit(at: index) { $0.append(contentsOf: more.bytes) }
         record(.setString(stored(key), whole))
+        notify(.string, "append", key)
         reply.integer(whole.count)
     }
 
@@ -36,6 +38,7 @@ extension Keyspace {
             bytes.replaceSubrange(start..<start + piece.count, with: piece.bytes)
         }
         record(.setString(stored(key), whole))
+        notify(.string, "setrange", key)
         reply.integer(whole.count)
     }
 

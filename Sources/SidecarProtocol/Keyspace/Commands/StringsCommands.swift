@@ -29,7 +29,10 @@ extension Keyspace {
             return reply.null()
         }
         let index = store(arguments[2], under: key, at: existing, keepingExpiry: options.keepsExpiry)
-        if let expiry { setExpiry(key, at: index, expiry) }
+        if let expiry {
+            setExpiry(key, at: index, expiry)
+            notify(.generic, "expire", key)
+        }
         if options.returnsOld { write(old) } else { reply.ok() }
     }
 
@@ -49,10 +52,15 @@ extension Keyspace {
             if isOtherKind { record(.delete(stored(key))) }
             record(.setString(stored(key), bytes))
         }
-        guard let existing else { return add(key, Value(string: bytes)) }
+        guard let existing else {
+            let index = add(key, Value(string: bytes))
+            notify(.string, "set", key)
+            return index
+        }
         databases[selected].items[existing].value.value = Value(string: bytes)
         databases[selected].items[existing].value.touched = now / 1000
         changed(at: existing)
+        notify(.string, "set", key)
         let expiry = databases[selected].items[existing].value.expiry
         if expiry != Item.never {
             if !keepingExpiry {
@@ -74,7 +82,10 @@ extension Keyspace {
         let options = SetOptions(amount: arguments[2], isMilliseconds: milliseconds)
         let expiry = try options.expiry(at: now, for: commandName)
         let index = store(arguments[3], under: arguments[1], at: find(arguments[1]))
-        if let expiry { setExpiry(arguments[1], at: index, expiry) }
+        if let expiry {
+            setExpiry(arguments[1], at: index, expiry)
+            notify(.generic, "expire", arguments[1])
+        }
         reply.ok()
     }
 
@@ -88,6 +99,7 @@ extension Keyspace {
         guard let index = findToRead(arguments[1]) else { return reply.null() }
         try write(stringAt: index)
         remove(arguments[1], at: index, as: .delete(stored(arguments[1])))
+        notify(.generic, "del", arguments[1])
     }
 
     mutating func getAndExpire() throws(CommandError) {
@@ -99,13 +111,16 @@ extension Keyspace {
         if let expiry {
             if options.isAbsolute, expiry < now {
                 remove(arguments[1], at: index, as: .delete(stored(arguments[1])))
+                notify(.generic, "del", arguments[1])
             } else {
                 setExpiry(arguments[1], at: index, expiry)
                 changed(at: index)
+                notify(.generic, "expire", arguments[1])
             }
         } else if options.persists, item(at: index).expiry != Item.never {
             setExpiry(arguments[1], at: index, Item.never)
             changed(at: index)
+            notify(.generic, "persist", arguments[1])
         }
     }
 
@@ -144,6 +159,7 @@ extension Keyspace {
         if over { throw .overflow }
         if let index { replace(at: index, .integer(sum)) } else { add(key, .integer(sum)) }
         record(.addToString(stored(key), amount))
+        notify(.string, "incrby", key)
         reply.integer(sum)
     }
 
@@ -168,6 +184,7 @@ extension Keyspace {
         let text = sum.text
         if let index { replace(at: index, .text(text)) } else { add(key, .text(text)) }
         record(.setString(stored(key), text))
+        notify(.string, "incrbyfloat", key)
         reply.bulk(text)
     }
 }

@@ -10,7 +10,7 @@ extension StateConfiguration {
         ("lazyfree-lazy-user-del", "no"), ("lazyfree-lazy-user-flush", "no"), ("lfu-decay-time", "1"),
         ("lfu-log-factor", "10"), ("list-compress-depth", "0"), ("loglevel", "notice"),
         ("lua-time-limit", "5000"), ("maxmemory-policy", "noeviction"), ("maxmemory-samples", "5"),
-        ("min-replicas-to-write", "0"), ("notify-keyspace-events", ""), ("rdb-key-save-delay", "0"),
+        ("min-replicas-to-write", "0"), ("rdb-key-save-delay", "0"),
         ("rdbcompression", "yes"), ("rdbchecksum", "yes"), ("replica-read-only", "yes"),
         ("sanitize-dump-payload", "no"), ("save", ""), ("slowlog-log-slower-than", "10000"),
         ("slowlog-max-len", "128"), ("stop-writes-on-bgsave-error", "yes"),
@@ -19,7 +19,7 @@ extension StateConfiguration {
     ]
     /// Remembered settings whose other values would be a promise that isn't kept.
     static let fixed = [
-        "databases", "appendonly", "appendfsync", "maxmemory-policy", "notify-keyspace-events", "save",
+        "databases", "appendonly", "appendfsync", "maxmemory-policy", "save",
         "activedefrag", "min-replicas-to-write", "timeout",
     ]
 }
@@ -47,6 +47,7 @@ extension StateServer {
     private var settings: [(name: String, value: ByteString)] {
         var all = configuration.remembered
         all += Self.numbers.map { ($0.name, ByteString(String(keyspace.settings[keyPath: $0.path]))) }
+        all.append(("notify-keyspace-events", keyspace.settings.events.text))
         all.append(("maxmemory", ByteString(String(configuration.memoryMaximum))))
         all.append(("maxclients", ByteString(String(configuration.clientsMaximum))))
         all.append(("requirepass", configuration.password ?? .empty))
@@ -110,6 +111,11 @@ extension StateServer {
                     label, " - the workload's config grants \(memoryGranted) bytes (`memory`), and no more")
             }
             configuration.memoryMaximum = bytes
+        case "notify-keyspace-events":
+            guard let events = KeyEventClasses(value) else {
+                throw refusal(label, " - Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+            }
+            keyspace.settings.events = events
         case "maxclients": configuration.clientsMaximum = try number(value, label, least: 1)
         case "requirepass": configuration.password = value.count == 0 ? nil : value
         case "port": throw refusal(label, " - can't set immutable config")

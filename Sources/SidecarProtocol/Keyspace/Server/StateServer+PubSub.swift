@@ -89,6 +89,23 @@ extension StateServer {
         return count
     }
 
+    /// What happened to keys since, to those who subscribe to it.
+    mutating func publishEvents() {
+        if keyspace.events.isEmpty { return }
+        let events = keyspace.takeEvents()
+        if channels.isEmpty, patterns.isEmpty { return }
+        let classes = keyspace.settings.events
+        for event in events {
+            if classes.contains(.keyspace) {
+                let prefix = Array("__keyspace@\(event.database)__:".utf8)
+                publish(ByteString(event.name), to: ByteString(prefix + event.key.bytes))
+            }
+            if classes.contains(.keyevent) {
+                publish(event.key, to: ByteString("__keyevent@\(event.database)__:\(event.name)"))
+            }
+        }
+    }
+
     private mutating func deliver(to id: ClientID, _ parts: [(kind: String, value: ByteString)]) {
         guard let client = clients[id], !client.isClosing else { return }
         let origin = current

@@ -74,6 +74,7 @@ extension StateServer {
         if mode != .all || client.replies == .none { silence(client, mode, from: start) }
         if !keyspace.disturbed.isEmpty { disturb() }
         if !keyspace.ready.isEmpty { serveReady() }
+        if !keyspace.events.isEmpty { publishEvents() }
     }
 
     /// CLIENT REPLY: what was answered is taken back. What SUBSCRIBE and its relatives say isn't an answer: it goes to

@@ -141,6 +141,7 @@ package struct StateServer: ~Copyable {
             waiting.removeAll(keepingCapacity: true)
         }
         if expiresActively { _ = keyspace.expireDue(atMost: Limits.stateExpiriesAtOnce) }
+        publishEvents()
         for number in keyspace.databases.indices { keyspace.databases[number].items.step(100) }
         finish()
     }
@@ -197,6 +198,7 @@ package struct StateServer: ~Copyable {
         keyspace.apply(mutations)
         disturb()
         serveReady()
+        publishEvents()
         finish()
     }
 }

@@ -295,6 +295,8 @@ package struct KeyspaceSettings: Sendable {
     var stringBytesMaximum = Limits.stateBulkBytesMaximum
     /// All arguments of one request, in bytes.
     var requestBytesMaximum = Limits.stateRequestBytesMaximum
+    /// What happens to keys and is published.
+    var events: KeyEventClasses = []
 
     /// What ids that are made of the time end with: a number of this replica's own below the step; 0: it has no
     /// others, and counts by one.
