@@ -78,8 +78,10 @@ struct ScriptProcessTests {
             ("return bit.band(0xff, 0x0f)", ":15\r\n"),
             ("return struct.unpack('>I2', struct.pack('>I2', 7))", ":7\r\n"),
             ("return math.random(1,2^31-1) == math.random(1,2^31-1)", "$-1\r\n"),
-            ("math.randomseed(1) local a = math.random(1,2^31-1) math.randomseed(1) "
-                + "return a == math.random(1,2^31-1)", ":1\r\n"),
+            (
+                "math.randomseed(1) local a = math.random(1,2^31-1) math.randomseed(1) "
+                    + "return a == math.random(1,2^31-1)", ":1\r\n"
+            ),
             ("local t = setmetatable({}, {__index = {a = 5}}) return t.a", ":5\r\n"),
             ("return tostring(pcall(setmetatable, 1, {}))", "$5\r\nfalse\r\n"),
         ])
@@ -125,7 +127,8 @@ struct ScriptProcessTests {
 
     @Test("a call has as many arguments as fit on Lua's stack, and its reply is read")
     func manyArguments() {
-        let script = "local a = {} for i = 1, 7999 do a[i] = 1 end return redis.call('lpush', 'l', unpack(a))"
+        let script =
+            "local a = {} for i = 1, 7999 do a[i] = 1 end return redis.call('lpush', 'l', unpack(a))"
         #expect(run(script, reply: ":7999\r\n") == ":7999\r\n")
     }
 
@@ -163,7 +166,8 @@ struct ScriptProcessTests {
         arguments: [
             "foo = 1", "string.foo = 1", "redis.call = 1", "rawset(string, 'foo', 1)", "rawset(_G, 'foo', 1)",
             "setmetatable(_G, {})", "getmetatable(_G).__index = {}", "getmetatable(redis).__newindex = nil",
-            "setmetatable(getmetatable(_G), nil)", "return foo", "return io", "return os", "return dofile('/etc/passwd')",
+            "setmetatable(getmetatable(_G), nil)", "return foo", "return io", "return os",
+            "return dofile('/etc/passwd')",
             "return loadfile('/etc/passwd')", "return require('io')", "return debug", "return coroutine",
             "return loadstring(string.dump(function() end))()", "getmetatable('').__index.foo = 1",
         ])

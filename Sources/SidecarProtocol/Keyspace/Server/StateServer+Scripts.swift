@@ -97,7 +97,9 @@ extension StateServer {
         }
         if !header.isAbsent, isFull, !runsWithoutMemory {
             throw CommandError(
-                coded: "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
+                coded:
+                    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
+            )
         }
         return ScriptRun(
             isReadOnly: isReadOnly || header.writesNothing, isShortOfMemory: isFull && !runsWithoutMemory,

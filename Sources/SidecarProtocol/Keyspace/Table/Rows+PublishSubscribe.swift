@@ -7,7 +7,8 @@ extension CommandTable {
             "Listen for messages published to channels matching the given patterns",
             .server { s throws(CommandError) in try s.subscribe(isPattern: true) }),
         Command(
-            "publish", 3, .pubsub, "2.0.0", [.pubsub, .loading, .stale, .fast, .mayReplicate], acl: "pubsub fast",
+            "publish", 3, .pubsub, "2.0.0", [.pubsub, .loading, .stale, .fast, .mayReplicate],
+            acl: "pubsub fast",
             "Post a message to a channel", .server { s throws(CommandError) in s.publish() }),
         Command(
             "pubsub", -2, .pubsub, "2.8.0", [], acl: "slow", "A container for Pub/Sub commands",
