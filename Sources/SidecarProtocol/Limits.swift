@@ -78,6 +78,10 @@ package enum Limits {
     package static let pingSpan = MonotonicTime.Span.seconds(15)
     /// A session that has heard nothing for so long is lost.
     package static let silenceSpan = MonotonicTime.Span.seconds(45)
+    /// What was lost on the way to a peer is sent again within this, by a kernel that can. Any less, and TCP gives up before
+    /// `silenceSpan` has passed; by its default, 120 s, a network that is back may go unnoticed for as long as it was
+    /// away.
+    package static let retransmissionSpan = MonotonicTime.Span.seconds(4)
 
     // MARK: Records of flows
 

@@ -46,10 +46,15 @@ extension PeerLink {
         try? options.setOption(.tcpOption(.tcp_nodelay), value: 1)
         try? options.setOption(
             ChannelOptions.Types.SocketOption(level: .tcp, name: tcpNotSentLowWater), value: 128 << 10)
+        try? options.setOption(
+            ChannelOptions.Types.SocketOption(level: .tcp, name: tcpRetransmissionMaximum),
+            value: CInt(Limits.retransmissionSpan.milliseconds))
     }
 
     /// TCP_NOTSENT_LOWAT, which Glibc's module doesn't show.
     private static let tcpNotSentLowWater = NIOBSDSocket.Option(rawValue: 25)
+    /// TCP_RTO_MAX_MS of Linux 6.15. Without it TCP doubles its waits up to 120 s.
+    static let tcpRetransmissionMaximum = NIOBSDSocket.Option(rawValue: 44)
 
     // MARK: Dialling
 

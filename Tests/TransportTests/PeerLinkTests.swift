@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import Testing
@@ -43,6 +44,31 @@ struct PeerLinkTests {
         try pair.until("the ends") { answers.all.count == Limits.linkPingsMaximum + 3 }
         try pair.run {
             pair.caller.ping { #expect($0 == nil) }
+        }
+    }
+
+    /// Linux 6.15 and later.
+    private static let limitsRetransmission: Bool = {
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(socket) }
+        var milliseconds: Int32 = 1_000
+        return setsockopt(socket, Int32(IPPROTO_TCP), 44, &milliseconds, socklen_t(MemoryLayout<Int32>.size))
+            == 0
+    }()
+
+    @Test(
+        "at both ends TCP waits no longer than the limit before it sends again",
+        .enabled(if: limitsRetransmission, "this kernel has no TCP_RTO_MAX_MS"))
+    func retransmission() throws {
+        let pair = try LinkPair.established()
+        defer { pair.stop() }
+        try pair.run {
+            for link in [pair.caller, pair.callee] {
+                let options = link?.context?.channel.syncOptions
+                let option = ChannelOptions.Types.SocketOption(
+                    level: .tcp, name: PeerLink.tcpRetransmissionMaximum)
+                #expect(try options?.getOption(option) == CInt(Limits.retransmissionSpan.milliseconds))
+            }
         }
     }
 
