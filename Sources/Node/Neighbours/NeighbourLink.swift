@@ -25,7 +25,8 @@ final class NeighbourLink: ChannelInboundHandler {
     private weak var delegate: (any NeighbourLinkDelegate)?
     private var context: ChannelHandlerContext?
     private var timer: Scheduled<Void>?
-    private var reason = "closed by the other node"
+    /// Nil: the other node closes it.
+    private var reason: String?
     /// Also before there is a connection, which is closed when it comes then.
     private var isClosing = false
     private(set) var wasEstablished = false
@@ -93,8 +94,16 @@ final class NeighbourLink: ChannelInboundHandler {
         timer = nil
         let delegate = delegate
         self.delegate = nil
-        delegate?.closed(self, reason: reason)
+        delegate?.closed(self, reason: reason ?? othersReason)
         self.context = nil
+    }
+
+    /// A stranger is told nothing by the node that it has called.
+    private var othersReason: String {
+        wasEstablished
+            ? "closed by the other node"
+            : "closed by the other node before the handshake was done: its node.log says why;"
+                + " it may be of another trust domain"
     }
 
     // MARK: The session

@@ -40,6 +40,8 @@ final class Neighbours: NeighbourLinkDelegate {
     /// Seeds that are connected, being dialled, or will be.
     private var dialled: Set<String> = []
     private var delays: [String: MonotonicTime.Span] = [:]
+    /// Why each seed isn't connected, as the log says it.
+    private var problems: [String: String] = [:]
     private var handshakes: HandshakeSlots<TopicTable.Neighbour> = {
         var capacity = HandshakeCapacity()
         capacity.greeted = Limits.neighbourHandshakesMaximum
@@ -155,6 +157,7 @@ final class Neighbours: NeighbourLinkDelegate {
         guard isWanted(seed) else {
             dialled.remove(seed)
             delays[seed] = nil
+            problems[seed] = nil
             return
         }
         guard let own = credential.current, let (host, port) = Neighbours.split(seed) else { return }
@@ -187,7 +190,8 @@ final class Neighbours: NeighbourLinkDelegate {
 
     private func dialLater(_ seed: String, _ reason: String) {
         let delay = delays[seed] ?? Limits.seedDelayMinimum
-        if delays[seed] == nil { logger.notice("seed \(seed): \(reason); it is tried again") }
+        if problems[seed] != reason { logger.notice("seed \(seed): \(reason); it is tried again") }
+        problems[seed] = reason
         delays[seed] = min(delay * 2, Limits.seedDelayMaximum)
         let span = TimeAmount.nanoseconds(Int64(clamping: delay.nanoseconds))
         eventLoop.assumeIsolated().scheduleTask(in: span) { self.dial(seed) }
@@ -215,6 +219,7 @@ final class Neighbours: NeighbourLinkDelegate {
         established.insert(link.neighbour)
         if let seed = link.seed {
             delays[seed] = nil
+            problems[seed] = nil
             forgetUnconnected(seed)
         }
         logger.info("neighbour \(link.name) is connected")

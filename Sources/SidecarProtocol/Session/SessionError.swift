@@ -51,3 +51,34 @@ package enum SessionError: Error, Equatable, Sendable {
         }
     }
 }
+
+extension SessionError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .malformedPreamble: "its first bytes aren't those of mesh/1"
+        case .wrongPreambleTag: "it doesn't know the key that it has called"
+        case .repeatedFirstFlight: "its first bytes were recorded: they were answered before"
+        case .otherDomain: "it is of another trust domain"
+        case .version(let chosen, let peer):
+            "it has chosen version \(chosen), which isn't the highest in common with its \(peer)"
+        case .noCommonVersion(let peer): "no version is in common: it has \(peer)"
+        case .handshake(let error): "the handshake fails: \(error)"
+        case .handshakePayload(let error): "what the handshake carries can't be read: \(error)"
+        case .untrusted(let why): "it isn't trusted: \(why)"
+        case .otherIdentity(let expected, let found): "it is \(found), and not \(expected)"
+        case .handshakeTimeout: "the handshake has taken too long"
+        case .recordLength(let length): "a record of \(length) bytes can't be"
+        case .record(let error): "a record was changed, lost or repeated on the way: \(error)"
+        case .truncatedFrame: "a frame is cut short"
+        case .unknownFrame(let type): "a frame of type \(type) isn't known"
+        case .malformedFrame(let type): "a frame of type \(type) can't be read"
+        case .unexpectedStream(let stream): "a frame on stream \(stream), which isn't open"
+        case .creditExceeded(let stream): "more bytes on stream \(stream) than there was credit for"
+        case .unexpectedRekey: "a new handshake's frame that nothing led to"
+        case .silence: "it says nothing any more"
+        case .malformedMessage(let error): "a message makes no sense: \(error)"
+        case .tooManyRecords: "more records came than may come at once"
+        case .over: "the session has lasted its time"
+        }
+    }
+}
