@@ -230,6 +230,8 @@ package enum Limits {
     package static let gossipInFlightBytesMaximum = 2 << 20
     /// What anti-entropy and retransmission wait for.
     package static let gossipInterval = MonotonicTime.Span.seconds(1)
+    /// How long a launch waits for its state to be read, so that it can say what is wrong with it.
+    package static let stateStartPatience = MonotonicTime.Span.seconds(5)
     /// Replicas that a replica talks to.
     package static let gossipPeersMaximum = 16
     /// One key of an exported state.

@@ -74,10 +74,10 @@ extension Driver {
         becomeReady()
     }
 
-    /// The workload may run once names resolve, its configured listeners are there, and peers can be
-    /// reached and reach us.
+    /// The workload may run once names resolve, its configured listeners are there, peers can be reached and
+    /// reach us, and its state, where it has one, can be opened.
     func becomeReady() {
-        guard stage == .starting, network != nil, credentials != nil else { return }
+        guard stage == .starting, network != nil, credentials != nil, !isStateAwaited else { return }
         stage = .ready
         startStack()
         tellLauncher(.ready)

@@ -25,6 +25,12 @@ extension Driver {
             state = try StateService(
                 settings, logger: logger, eventLoop: loop
             ) { [unowned self] in handle($0) }
+            isStateAwaited = true
+            // A long log is read while the workload begins, whose first command waits.
+            loop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(Limits.stateStartPatience.nanoseconds)))
+            {
+                [unowned self] in stateCame()
+            }
         } catch {
             logger.error("no state: \(error)")
         }
@@ -33,11 +39,18 @@ extension Driver {
     private func handle(_ event: StateService.Event) {
         switch event {
         case .send(let message, let replica): feed(.replicate(message, to: replica))
+        case .opened: stateCame()
         case .failed(let why):
             // Better no sidecar than one that forgets what it has said.
-            logger.error("the state can't be kept: \(why)")
+            fail("the state can't be kept: \(why)")
             exit(1)
         }
+    }
+
+    private func stateCame() {
+        guard isStateAwaited else { return }
+        isStateAwaited = false
+        becomeReady()
     }
 
     func listenForState() {

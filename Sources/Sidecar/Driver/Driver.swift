@@ -78,6 +78,8 @@ final class Driver {
 
     var stateSlot: StateSlot?
     var state: StateService?
+    /// What is there of it has been read, or takes longer than the launch waits for.
+    var isStateAwaited = false
 
     // MARK: Flows and links
 

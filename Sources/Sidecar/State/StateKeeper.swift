@@ -110,6 +110,7 @@ final class StateKeeper: StateLoopOwner, @unchecked Sendable {
             case .send(let message, let peer): report(.send(message, to: peer))
             case .ready:
                 isReady = true
+                report(.opened)
                 loop.resumeReading()
                 logger.info("state ready: \(replica.summary)")
             case .failed(let why): report(.failed(why))

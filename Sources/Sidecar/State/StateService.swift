@@ -11,6 +11,8 @@ final class StateService {
     /// What the state's thread says; called on the event loop.
     enum Event: Sendable {
         case send([UInt8], to: InstanceID)
+        /// Everything that was on disk has been read.
+        case opened
         /// The state can't be served any more, or never could.
         case failed(String)
     }

@@ -134,7 +134,8 @@ package enum StateLogRefusal: Error, Hashable, Sendable, CustomStringConvertible
             "\(damage); restore it from a replica or a backup, or give up what is behind the damage "
                 + "with `mesh state repair`"
         case .foreignGroup(let file, let group):
-            "\(file) belongs to the state of group \(group); use a folder of its own for each group"
+            "what is in its folder belongs to another workload or trust domain, and stays as it is"
+                + " (\(file) is of the group \(group)): move the folder away, or name another MESH_STATE_DIR"
         case .disk(let failure): failure.detail
         case .notOpen: "the state is still being read, or was closed"
         case .full: "the disk is full; writes are refused until there is space again"
