@@ -232,6 +232,8 @@ package enum Limits {
     package static let gossipInterval = MonotonicTime.Span.seconds(1)
     /// How long a launch waits for its state to be read, so that it can say what is wrong with it.
     package static let stateStartPatience = MonotonicTime.Span.seconds(5)
+    /// What other replicas say and is refused is logged so often, for each of them and reason.
+    package static let refusalLogInterval = MonotonicTime.Span.seconds(60)
     /// Replicas that a replica talks to.
     package static let gossipPeersMaximum = 16
     /// One key of an exported state.

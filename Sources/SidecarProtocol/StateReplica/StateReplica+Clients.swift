@@ -40,6 +40,8 @@ final class ReplicaFacts {
     var log: StateLogStatus?
     var fsync = ""
     var acknowledged = 0
+    /// Replicas whose changes are refused, and by how many milliseconds these lie ahead of the clock here.
+    var clocksAhead: [(ReplicaID, Int64)] = []
     var replica = ""
     /// As of the last round of gossip.
     var standings: [Standing] = []
@@ -79,6 +81,7 @@ extension StateReplica {
         facts.store = store.statistics
         facts.gossip = gossip.statistics
         facts.log = log.status
+        noteClocks()
     }
 }
 
@@ -96,6 +99,7 @@ extension ReplicaFacts {
             ("crdt_duplicates", String(store.duplicates)),
             ("crdt_waited", String(store.waited)),
             ("crdt_refused", String(store.refused)),
+            ("crdt_clocks_ahead", clocksAhead.map { "\($0.0):\($0.1)" }.joined(separator: ",")),
             ("crdt_reconciliations", String(store.reconciliations)),
             ("crdt_messages_sent", String(gossip.messagesSent)),
             ("crdt_bytes_sent", String(gossip.bytesSent)),

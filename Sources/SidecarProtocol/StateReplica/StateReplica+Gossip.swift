@@ -61,11 +61,12 @@ extension StateReplica {
             switch effect {
             case .send(let peer, let bytes): effects.append(.send([Message.gossip] + bytes, to: peer))
             case .joined(let delta): keep(delta)
-            case .reconciled: (isSnapshotWanted, mergeKeeping) = (true, .wanted)
+            case .reconciled:
+                (isSnapshotWanted, mergeKeeping) = (true, .wanted)
+                clockRefusals.removeAll()
             case .apply(let mutations): show(mutations, at: now)
             case .acknowledged: noteAcknowledgements()
-            case .refused(let peer, let refusal):
-                effects.append(.log(.warning, "what replica \(peer) said is refused: \(refusal.description)"))
+            case .refused(let peer, let refusal): noteRefusal(refusal, of: peer, at: now)
             }
         }
     }

@@ -77,6 +77,9 @@ package struct StateReplica: ~Copyable {
     var lastEpoch: UInt32 = 0
     /// Replicas that won't come back, as the log knows it.
     var keptDepartures: Set<UInt64> = []
+    /// Replicas whose changes wait for the clocks.
+    var clockRefusals: [ReplicaID: ClockRefusal] = [:]
+    var refusals = RefusalNotes()
     let facts = ReplicaFacts()
     let published = PublishedMessages()
     var hooks: StateHooks

@@ -18,7 +18,10 @@ extension JoinError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .malformed(let error): "a change can't be read, \(error)"
-        case .clock(let error, let origin): "\(error) at replica \(origin)"
+        case .clock(.ahead(let milliseconds, let bound), let origin):
+            "the changes of replica \(origin) lie \(milliseconds) ms ahead of this host's clock, of which \(bound) ms "
+                + "are followed: check the clocks of both hosts; what it has changed waits there, and comes once the "
+                + "clock here is close enough"
         case .early(let origin, let from):
             "change \(from) of replica \(origin) follows on others that aren't here; it will be sent again"
         case .tooManyReplicas(let replica):

@@ -1,0 +1,75 @@
+import SidecarProtocol
+import Simulator
+import Testing
+
+@Suite("What a replica refuses of others, and says of it")
+struct ReplicaRefusalTests {
+    private func carry(_ replicas: [SimulatedReplica], seconds: Int) {
+        for _ in 0..<seconds {
+            while replicas.contains(where: { !$0.outbox.isEmpty }) {
+                for replica in replicas {
+                    let batch = replica.outbox
+                    replica.outbox = []
+                    for (to, message) in batch {
+                        replicas.first { $0.id == to }?.receive(message, from: replica.id)
+                    }
+                }
+                for replica in replicas { replica.settle() }
+            }
+            for replica in replicas { replica.pass(.seconds(1)) }
+        }
+    }
+
+    private func pair() -> [SimulatedReplica] {
+        let replicas = [1, 2].map { SimulatedReplica($0, group: ReplicaLifeTests.group) }
+        for replica in replicas { replica.settle() }
+        replicas[0].meet(replicas[1].id)
+        replicas[1].meet(replicas[0].id)
+        return replicas
+    }
+
+    private func fact(_ name: String, of replica: SimulatedReplica) -> String {
+        let line = replica.ask("INFO", "crdt").split(separator: "\r\n").first { $0.hasPrefix(name + ":") }
+        return String(line?.dropFirst(name.count + 1) ?? "?")
+    }
+
+    @Test("changes from too far ahead are named in INFO, and once a minute in the log, until they are taken")
+    func ahead() {
+        let replicas = pair()
+        let (one, other) = (replicas[0], replicas[1])
+        carry(replicas, seconds: 3)
+        other.now.wall = other.now.wall + .seconds(3600)
+        #expect(other.ask("SET", "far", "1") == "+OK\r\n")
+        carry(replicas, seconds: 30)
+        let name = fact("crdt_replica", of: other)
+        let said = fact("crdt_clocks_ahead", of: one).split(separator: ":")
+        #expect(said.count == 2 && said[0] == name, "\(said)")
+        #expect((3_560_000...3_600_000).contains(Int(said.last ?? "") ?? 0), "\(said)")
+        func lines() -> [String] { one.logged.filter { $0.contains("the changes of replica \(name) lie ") } }
+        #expect(lines().count == 1, "\(lines())")
+        #expect(lines()[0].contains("ms ahead of this host's clock, of which 300000 ms are"))
+        carry(replicas, seconds: 40)
+        #expect(lines().count == 2 && lines()[1].contains("more times since"), "\(lines())")
+        #expect(one.ask("GET", "far") == "$-1\r\n")
+
+        one.now.wall = one.now.wall + .seconds(3300)
+        carry(replicas, seconds: 5)
+        #expect(one.ask("GET", "far") == "$1\r\n1\r\n")
+        #expect(fact("crdt_clocks_ahead", of: one) == "")
+    }
+
+    @Test("two reasons of one replica are both said, and so is one reason of two replicas")
+    func reasons() {
+        var notes = RefusalNotes()
+        let peers = [1, 2].map { InstanceID([UInt8](repeating: $0, count: 16))! }
+        let time = MonotonicTime(nanoseconds: 0)
+        let malformed = GossipRefusal.malformed(.truncated(at: 1))
+        #expect(notes.note(malformed, of: peers[0], at: time) == 0)
+        #expect(notes.note(.malformed(.truncated(at: 2)), of: peers[0], at: time) == nil)
+        #expect(notes.note(.unknownPeer, of: peers[0], at: time) == 0)
+        #expect(notes.note(malformed, of: peers[1], at: time) == 0)
+        let before = MonotonicTime(nanoseconds: Limits.refusalLogInterval.nanoseconds - 1)
+        #expect(notes.note(malformed, of: peers[0], at: before) == nil)
+        #expect(notes.note(malformed, of: peers[0], at: time + Limits.refusalLogInterval) == 2)
+    }
+}
