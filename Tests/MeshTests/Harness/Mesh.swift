@@ -215,6 +215,13 @@ final class Mesh: Sendable {
         FileHandle.standardError.write(Data(text.utf8))
     }
 
+    /// Of all that run.
+    var sidecarLogs: String {
+        instanceFolders.map {
+            (try? String(contentsOfFile: $0 + "/sidecar.log", encoding: .utf8)) ?? ""
+        }.joined()
+    }
+
     var instanceFolders: [String] {
         let names = try? FileManager.default.contentsOfDirectory(atPath: runtime + "/instances")
         return (names ?? []).sorted().map { "\(runtime)/instances/\($0)" }

@@ -1,34 +1,10 @@
 // A sidecar whose clock is set back a day while it runs, by libfaketime.
 
 import Foundation
-import Glibc
 import Testing
 
 @Suite("A clock that is set back", .timeLimit(.minutes(10)))
 struct ClockTests {
-    /// The caller's words behind a clock that the file `clock` sets. A Swift program looks for its arguments
-    /// below its environment, which libfaketime moves unless `faketime` has prepared it; and its correction
-    /// of monotonic waits ends them at once where that clock isn't faked.
-    private func clocked(_ mesh: Mesh, _ words: [String]) -> [String] {
-        [
-            "faketime", "-m", "--exclude-monotonic", "-f", "+0", "env", "-u", "FAKETIME",
-            "FAKETIME_TIMESTAMP_FILE=\(mesh.work)/clock", "FAKETIME_NO_CACHE=1",
-            "FAKETIME_FORCE_MONOTONIC_FIX=0",
-        ] + words
-    }
-
-    /// Never half written.
-    private func setClock(_ mesh: Mesh, _ offset: String) throws {
-        let new = try mesh.write(offset + "\n", to: "clock.new")
-        try #require(rename(new, mesh.work + "/clock") == 0)
-    }
-
-    private func logs(_ mesh: Mesh) -> String {
-        mesh.instanceFolders.map {
-            (try? String(contentsOfFile: $0 + "/sidecar.log", encoding: .utf8)) ?? ""
-        }.joined()
-    }
-
     @Test(
         "a day back, nothing that was decided changes, what is new is refused with its reason, and a policy cuts",
         arguments: Setting.one)
@@ -41,25 +17,25 @@ struct ClockTests {
             try await server.listens(on: 7000)
             try await mesh.makePolicyKey()
             try await mesh.apply("unmatched: configs\nrules: [{deny: {from: default/banned}}]\n")
-            try setClock(mesh, "+0")
+            let clock = try FakeClock(mesh)
             let launch = [
                 "mesh-launch", "--datapath", setting.datapath.rawValue, "--call", "server", "--name",
             ]
             let talks = try mesh.python("caller", Peer.talks, "server.mesh")
             let caller = try mesh.start(
-                clocked(mesh, launch + ["caller", "--", "env", "-u", "LD_PRELOAD"] + talks), as: "caller")
+                clock.behind(launch + ["caller", "--", "env", "-u", "LD_PRELOAD"] + talks), as: "caller")
             try await caller.says("talked 3")
             let before = try await self.caller(mesh)
 
-            try setClock(mesh, "-1d")
+            try clock.set("-1d")
             // Its next word to its peer is due within ten seconds.
-            try await eventually("the step in the log") { logs(mesh).contains("the clock stepped") }
+            try await eventually("the step in the log") { mesh.sidecarLogs.contains("the clock stepped") }
             try await caller.goesOn()
             let renewal = try await mesh.host("mesh", "identity", "renew", "caller")
             #expect(renewal.ending == .exited(1), "\(renewal)")
             #expect(renewal.error.contains("check the clocks"), "\(renewal)")
             let late = try await mesh.start(
-                clocked(mesh, launch + ["late", "--", "true"]), as: "late"
+                clock.behind(launch + ["late", "--", "true"]), as: "late"
             ).outcome()
             #expect(!late.isSuccess && late.error.contains("check the clocks"), "\(late)")
             let after = try await self.caller(mesh)
