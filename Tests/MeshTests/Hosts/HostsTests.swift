@@ -183,7 +183,7 @@ struct HostsTests {
             for (number, port) in ["7400", "7500"].enumerated() {
                 let source = "10.77.0.\(60 + number)"
                 try await b.ip("-n", b.network, "address", "add", "\(source)/24", "dev", "m0")
-                let words = try b.mesh.python("flood", HostsTests.flood, source, "10.77.0.1", port)
+                let words = try b.mesh.python("flood\(number)", HostsTests.flood, source, "10.77.0.1", port)
                 floods.append(try b.start(words, as: "flood"))
             }
             for flood in floods { try await flood.says("flooded") }
