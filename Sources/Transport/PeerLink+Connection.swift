@@ -48,7 +48,7 @@ extension PeerLink {
             ChannelOptions.Types.SocketOption(level: .tcp, name: tcpNotSentLowWater), value: 128 << 10)
         try? options.setOption(
             ChannelOptions.Types.SocketOption(level: .tcp, name: tcpRetransmissionMaximum),
-            value: CInt(Limits.retransmissionSpan.milliseconds))
+            value: Int(Limits.retransmissionSpan.milliseconds))
     }
 
     /// TCP_NOTSENT_LOWAT, which Glibc's module doesn't show.

@@ -67,7 +67,8 @@ struct PeerLinkTests {
                 let options = link?.context?.channel.syncOptions
                 let option = ChannelOptions.Types.SocketOption(
                     level: .tcp, name: PeerLink.tcpRetransmissionMaximum)
-                #expect(try options?.getOption(option) == CInt(Limits.retransmissionSpan.milliseconds))
+                let milliseconds = try options?.getOption(option)
+                #expect(milliseconds == Int(Limits.retransmissionSpan.milliseconds))
             }
         }
     }
