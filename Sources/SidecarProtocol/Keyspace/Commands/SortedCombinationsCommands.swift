@@ -67,6 +67,7 @@ extension Keyspace {
             &combination, operation, from: first + 1 + combination.operands.count, stores, onlyCounts)
         let result = combined(operation, combination, onlyCounts)
         if stores {
+            result.pack(settings)
             if replaceWhole(.sorted(result), under: arguments[1], isEmpty: result.count == 0) {
                 notify(.sorted, "z\(operation.rawValue)store", arguments[1])
             }
@@ -138,6 +139,8 @@ extension Keyspace {
         _ operation: SetOperation, _ combination: Combination, _ onlyCounts: Bool
     ) -> SortedObject {
         let result = SortedObject(hash: hash)
+        // Packed when it is stored, not before.
+        result.isListpack = false
         switch operation {
         case .union: unite(combination, into: result)
         case .intersection: intersect(combination, into: result)

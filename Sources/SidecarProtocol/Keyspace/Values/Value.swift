@@ -272,6 +272,18 @@ final class SortedObject {
         return false
     }
 
+    /// Becomes a listpack, where it is small enough.
+    func pack(_ limits: KeyspaceSettings) {
+        guard !isListpack, count <= limits.sortedListpackEntries else { return }
+        for index in 0..<count where table[index].key.count > limits.sortedListpackValue { return }
+        isListpack = true
+        for index in 0..<count where table[index].value == 0 && table[index].value.sign == .minus {
+            tree.remove(table[index].key, score: table[index].value)
+            tree.insert(table[index].key, score: 0)
+            table[index].value = 0
+        }
+    }
+
     func remove(_ member: ByteString) -> Bool {
         guard let score = table.remove(member) else { return false }
         tree.remove(member, score: score)
