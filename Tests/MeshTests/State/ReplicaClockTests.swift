@@ -30,7 +30,8 @@ struct ReplicaClockTests {
             try replica.log().matches(of: words).last { $0.output.1 == other }
         }
         #expect(
-            seconds.contains((Int(found.output.2) ?? 0) / 1000), "\(found.output.0)", sourceLocation: sourceLocation)
+            seconds.contains((Int(found.output.2) ?? 0) / 1000), "\(found.output.0)",
+            sourceLocation: sourceLocation)
         let fact = try await replica.fact("crdt_clocks_ahead").split(separator: ":")
         let milliseconds = Int(fact.last ?? "") ?? 0
         #expect(
