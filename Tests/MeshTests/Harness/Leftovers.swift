@@ -67,8 +67,18 @@ struct Leftovers {
         guard !networks.isEmpty else { return [] }
         return Leftovers.processIDs().compactMap { pid in
             let network = Link.target(of: "/proc/\(pid)/ns/net")
-            guard let network, networks.contains(network) else { return nil }
+            guard let network, networks.contains(network), !isAnothers(pid) else { return nil }
             return "\(network) by process \(pid)"
+        }
+    }
+
+    /// The kernel gives the number of a namespace that is gone to the next one, which may be another test's.
+    private func isAnothers(_ pid: pid_t) -> Bool {
+        let words = ProcessFile.read("/proc/\(pid)/cmdline").split(separator: "\0")
+        let variables = ProcessFile.read("/proc/\(pid)/environ").split(separator: "\0")
+        return (words + variables).contains { word in
+            guard let place = word.range(of: Mesh.folderPrefix) else { return false }
+            return !word[place.lowerBound...].hasPrefix(mesh.folder)
         }
     }
 

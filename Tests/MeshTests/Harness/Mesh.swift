@@ -45,8 +45,10 @@ final class Mesh: Sendable {
         await Slots.shared.leave()
     }
 
+    static let folderPrefix = "/tmp/mt."
+
     init(person: Person, datapath: Datapath) throws {
-        var template = Array("/tmp/mt.XXXXXX".utf8CString)
+        var template = Array((Mesh.folderPrefix + "XXXXXX").utf8CString)
         guard let made = mkdtemp(&template) else { throw HarnessError("mkdtemp: errno \(errno)") }
         folder = String(cString: made)
         self.person = person
