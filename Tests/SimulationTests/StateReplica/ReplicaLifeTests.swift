@@ -14,21 +14,9 @@ struct ReplicaLifeTests {
         return replica
     }
 
-    /// Carries messages until there are none; `lost` says which aren't.
+    /// A second more than asked for, so that messages are carried at least once.
     private func carry(_ replicas: [SimulatedReplica], seconds: Int = 0) {
-        for _ in 0...seconds {
-            while replicas.contains(where: { !$0.outbox.isEmpty }) {
-                for replica in replicas {
-                    let batch = replica.outbox
-                    replica.outbox = []
-                    for (to, message) in batch {
-                        replicas.first { $0.id == to }?.receive(message, from: replica.id)
-                    }
-                }
-                for replica in replicas { replica.settle() }
-            }
-            for replica in replicas { replica.pass(.seconds(1)) }
-        }
+        replicas.carryMessages(seconds: seconds + 1)
     }
 
     private func meet(_ one: SimulatedReplica, _ other: SimulatedReplica) {
@@ -376,5 +364,24 @@ extension String {
         var (count, rest) = (0, self[...])
         while rest.hasPrefix(part) { (count, rest) = (count + 1, rest.dropFirst(part.count)) }
         return count
+    }
+}
+
+extension [SimulatedReplica] {
+    /// Each second carries messages until there are none.
+    func carryMessages(seconds: Int) {
+        for _ in 0..<seconds {
+            while contains(where: { !$0.outbox.isEmpty }) {
+                for replica in self {
+                    let batch = replica.outbox
+                    replica.outbox = []
+                    for (to, message) in batch {
+                        first { $0.id == to }?.receive(message, from: replica.id)
+                    }
+                }
+                for replica in self { replica.settle() }
+            }
+            for replica in self { replica.pass(.seconds(1)) }
+        }
     }
 }

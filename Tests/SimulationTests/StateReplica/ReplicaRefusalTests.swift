@@ -4,22 +4,6 @@ import Testing
 
 @Suite("What a replica refuses of others, and says of it")
 struct ReplicaRefusalTests {
-    private func carry(_ replicas: [SimulatedReplica], seconds: Int) {
-        for _ in 0..<seconds {
-            while replicas.contains(where: { !$0.outbox.isEmpty }) {
-                for replica in replicas {
-                    let batch = replica.outbox
-                    replica.outbox = []
-                    for (to, message) in batch {
-                        replicas.first { $0.id == to }?.receive(message, from: replica.id)
-                    }
-                }
-                for replica in replicas { replica.settle() }
-            }
-            for replica in replicas { replica.pass(.seconds(1)) }
-        }
-    }
-
     private func pair() -> [SimulatedReplica] {
         let replicas = [1, 2].map { SimulatedReplica($0, group: ReplicaLifeTests.group) }
         for replica in replicas { replica.settle() }
@@ -37,10 +21,10 @@ struct ReplicaRefusalTests {
     func ahead() {
         let replicas = pair()
         let (one, other) = (replicas[0], replicas[1])
-        carry(replicas, seconds: 3)
+        replicas.carryMessages(seconds: 3)
         other.now.wall = other.now.wall + .seconds(3600)
         #expect(other.ask("SET", "far", "1") == "+OK\r\n")
-        carry(replicas, seconds: 30)
+        replicas.carryMessages(seconds: 30)
         let name = fact("crdt_replica", of: other)
         let said = fact("crdt_clocks_ahead", of: one).split(separator: ":")
         #expect(said.count == 2 && said[0] == name, "\(said)")
@@ -48,12 +32,12 @@ struct ReplicaRefusalTests {
         func lines() -> [String] { one.logged.filter { $0.contains("the changes of replica \(name) lie ") } }
         #expect(lines().count == 1, "\(lines())")
         #expect(lines()[0].contains("ms ahead of this host's clock, of which 300000 ms are"))
-        carry(replicas, seconds: 40)
+        replicas.carryMessages(seconds: 40)
         #expect(lines().count == 2 && lines()[1].contains("more times since"), "\(lines())")
         #expect(one.ask("GET", "far") == "$-1\r\n")
 
         one.now.wall = one.now.wall + .seconds(3300)
-        carry(replicas, seconds: 5)
+        replicas.carryMessages(seconds: 5)
         #expect(one.ask("GET", "far") == "$1\r\n1\r\n")
         #expect(fact("crdt_clocks_ahead", of: one) == "")
     }
