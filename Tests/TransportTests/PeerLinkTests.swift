@@ -52,8 +52,9 @@ struct PeerLinkTests {
         let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(socket) }
         var milliseconds: Int32 = 1_000
-        return setsockopt(socket, Int32(IPPROTO_TCP), 44, &milliseconds, socklen_t(MemoryLayout<Int32>.size))
-            == 0
+        let option = PeerLink.tcpRetransmissionMaximum.rawValue
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        return setsockopt(socket, Int32(IPPROTO_TCP), option, &milliseconds, size) == 0
     }()
 
     @Test(
