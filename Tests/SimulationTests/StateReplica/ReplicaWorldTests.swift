@@ -41,8 +41,9 @@ struct ReplicaWorldTests {
     /// that was lacked. 1793: the removal by a replica that a power failure had set back counted as one of all that
     /// had been there. 3114: a counter that had come to nothing and one that was removed had one hash, and so were left
     /// unequal by a comparison of ranges. 3527: a delta that waited for what all had lost was joined after its origin
-    /// had been sealed without it.
-    @Test("what was mended stays so", arguments: [647, 1793, 3114, 3527] as [UInt64])
+    /// had been sealed without it. 4772: one had said how much it has of a replica that left, and then joined more, which
+    /// had waited there for others and which all else had lost.
+    @Test("what was mended stays so", arguments: [647, 1793, 3114, 3527, 4772] as [UInt64])
     func mended(_ seed: UInt64) { #expect(ReplicaScenario(seed: seed).run().violation == nil) }
 
     @Test("the same seed goes the same way, and another one another")

@@ -145,7 +145,7 @@ extension ReplicatedStore {
                 (.sealed(let by, let counter, let time), .left):
                 let by = LocalDot(places[by.replica], by.counter)
                 standings[place] = .sealed(by: by, at: counter, time: time)
-            case (.left, .live): standings[place] = .left
+            case (.left, .live): close(place)
             default: break
             }
         }

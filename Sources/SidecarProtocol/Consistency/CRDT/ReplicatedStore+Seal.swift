@@ -4,7 +4,7 @@
 //
 //   A replica has left once a later epoch of it is known, or somebody said so (`leave`). Whoever knows it takes
 //   nothing from it any more, only from those who had it before, and says so in its digests, with how much of
-//   it is seen (`closed`). Once every live replica has said so of the same counter, nobody can come to have
+//   it is seen (`closed`). What waits for others then is no part of that, and is dropped (`close`). Once every live replica has said so of the same counter, nobody can come to have
 //   more: the first to have more would have it from one who had it already. Then the lowest live replica
 //   writes a seal, a change like any other.
 //
@@ -59,7 +59,7 @@ extension ReplicatedStore {
         var isKnown = false
         for (place, name) in replicas.names.enumerated() where place != 0 && name.hash == hash {
             isKnown = true
-            if isLive(place) { standings[place] = .left }
+            if isLive(place) { close(place) }
         }
         if isKnown { removed.insert(hash) }
         return isKnown
@@ -69,8 +69,17 @@ extension ReplicatedStore {
     mutating func noteSuccessions() {
         for place in standings.indices.dropFirst() where isLive(place) {
             let name = replicas.names[place]
-            if replicas.names.contains(where: { name.isSucceeded(by: $0) }) { standings[place] = .left }
+            if replicas.names.contains(where: { name.isSucceeded(by: $0) }) { close(place) }
         }
+    }
+
+    /// From here on a digest says how much of the replica is seen, and the others count on it. What had come of it
+    /// too early would make that more later on, though a power failure may have taken it from everybody else; so it
+    /// is dropped, as is what the replica may have relayed of others that left. Who has it brings it again.
+    mutating func close(_ place: Int) {
+        standings[place] = .left
+        let departed = Set(standings.indices.filter { !isLive($0) }.map { replicas.names[$0] })
+        early.removeAll { departed.contains($0.origin) }
     }
 
     /// What a digest says of them: from these nothing more is taken here, but through others.

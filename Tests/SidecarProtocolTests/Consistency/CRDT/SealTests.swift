@@ -178,6 +178,33 @@ struct SealTests {
     }
 }
 
+extension SealTests {
+    @Test("what waits of a replica that left isn't joined after all have said what they have")
+    func lateDelta() throws {
+        var network = ModelNetwork(3)
+        network.deliver()
+        for _ in 0..<3 { network.tick() }
+        let disk = try network.snapshot(0)
+        // Replica 1 lacks what the last change of replica 0 follows upon; replica 2 lacks that change.
+        network.deaf = [network.way(2, 1)]
+        network.write(2, .setString("first", "v"))
+        network.deliver()
+        network.deaf.insert(network.way(0, 2))
+        network.write(0, .setString("lost", "v"))
+        network.deliver()
+        #expect(network.replicas[1].store.early.count == 1)
+        network.deaf = [network.way(2, 1)]
+        try network.restart(0, from: disk)
+        for _ in 0..<3 { network.tick() }
+        network.deaf = []
+        for _ in 0..<6 { network.tick() }
+        let isConverged = network.isConverged
+        #expect(isConverged && network.refusals == [])
+        #expect(network.replicas[1].keyspace.string("first") == "v")
+        #expect(network.replicas.allSatisfy { $0.store.closed.isEmpty && $0.store.early.count == 0 })
+    }
+}
+
 extension ModelNetwork {
     mutating func writeAny(_ index: Int, _ commands: inout RandomCommands) {
         let mutations = commands.next(replicas[index].keyspace)
