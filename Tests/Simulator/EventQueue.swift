@@ -1,8 +1,18 @@
 import SidecarProtocol
 
 /// What is to happen, the earliest first; of one moment, in the order in which it was added.
+///
+/// The heap holds the events' places, so that it moves small numbers and no events.
 package struct EventQueue<Event> {
-    private var heap: [(time: MonotonicTime, number: UInt64, event: Event)] = []
+    private struct Entry {
+        let time: MonotonicTime
+        let number: UInt64
+        let place: Int
+    }
+
+    private var heap: [Entry] = []
+    private var events: [Event?] = []
+    private var free: [Int] = []
     private var added: UInt64 = 0
 
     package init() {}
@@ -13,31 +23,49 @@ package struct EventQueue<Event> {
 
     package mutating func add(_ event: Event, at time: MonotonicTime) {
         added += 1
-        heap.append((time, added, event))
+        let entry = Entry(time: time, number: added, place: keep(event))
+        heap.append(entry)
         var child = heap.count - 1
-        while child > 0, precedes(child, (child - 1) / 2) {
-            heap.swapAt(child, (child - 1) / 2)
+        while child > 0, precedes(entry, heap[(child - 1) / 2]) {
+            heap[child] = heap[(child - 1) / 2]
             child = (child - 1) / 2
         }
+        heap[child] = entry
+    }
+
+    private mutating func keep(_ event: Event) -> Int {
+        guard let place = free.popLast() else {
+            events.append(event)
+            return events.count - 1
+        }
+        events[place] = event
+        return place
     }
 
     package mutating func popFirst() -> (time: MonotonicTime, event: Event)? {
-        guard !heap.isEmpty else { return nil }
-        heap.swapAt(0, heap.count - 1)
-        let first = heap.removeLast()
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2]
-            where child < heap.count && precedes(child, least) { least = child }
-            if least == parent { return (first.time, first.event) }
-            heap.swapAt(parent, least)
-            parent = least
+        guard let first = heap.first, let last = heap.popLast(), let event = events[first.place] else {
+            return nil
         }
+        events[first.place] = nil
+        free.append(first.place)
+        if !heap.isEmpty { sink(last) }
+        return (first.time, event)
     }
 
-    private func precedes(_ left: Int, _ right: Int) -> Bool {
-        let (a, b) = (heap[left], heap[right])
-        return a.time == b.time ? a.number < b.number : a.time < b.time
+    /// Puts an entry where the first was, and those before it up.
+    private mutating func sink(_ entry: Entry) {
+        var parent = 0
+        while 2 * parent + 1 < heap.count {
+            var child = 2 * parent + 1
+            if child + 1 < heap.count, precedes(heap[child + 1], heap[child]) { child += 1 }
+            guard precedes(heap[child], entry) else { break }
+            heap[parent] = heap[child]
+            parent = child
+        }
+        heap[parent] = entry
+    }
+
+    private func precedes(_ one: Entry, _ other: Entry) -> Bool {
+        one.time == other.time ? one.number < other.number : one.time < other.time
     }
 }

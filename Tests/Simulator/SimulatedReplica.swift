@@ -110,7 +110,9 @@ package final class SimulatedReplica {
         String(decoding: takeReplyBytes(client), as: UTF8.self)
     }
 
-    package func takeReplyBytes(_ client: ClientID) -> [UInt8] { replies.removeValue(forKey: client) ?? [] }
+    package func takeReplyBytes(_ client: ClientID) -> [UInt8] {
+        replies.isEmpty ? [] : replies.removeValue(forKey: client) ?? []
+    }
 
     /// Sends one request, lets the disk finish, and takes the answer.
     package func ask(_ words: String...) -> String {

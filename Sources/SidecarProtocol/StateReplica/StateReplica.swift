@@ -193,7 +193,7 @@ package struct StateReplica: ~Copyable {
 
     package mutating func nextDeadline() -> MonotonicTime? {
         guard isServing else { return log.nextDeadline }
-        return [server.nextDeadline, log.nextDeadline, gossip.nextDeadline].compactMap { $0 }.min()
+        return .earlier(.earlier(server.nextDeadline, log.nextDeadline), gossip.nextDeadline)
     }
 
     mutating func take(_ out: inout [Effect]) {

@@ -132,7 +132,7 @@ package struct StateLog {
 
     /// When `handleDeadline` is wanted.
     package var nextDeadline: MonotonicTime? {
-        [writer.syncDeadline, retryAt, snapshotRetryAt].compactMap { $0 }.min()
+        .earlier(.earlier(writer.syncDeadline, retryAt), snapshotRetryAt)
     }
 
     package mutating func handleDeadline(at now: MonotonicTime, effects: inout [StateLogEffect]) {

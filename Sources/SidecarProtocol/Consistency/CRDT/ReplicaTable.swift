@@ -10,11 +10,18 @@ struct ReplicaTable: Sendable {
 
     static let nobody = ReplicaID(hash: 0, epoch: 0)
 
-    func place(of replica: ReplicaID) -> Int? { places[replica] }
+    /// Among few, looking at each is quicker than a hash.
+    private static let fewMaximum = 16
+
+    func place(of replica: ReplicaID) -> Int? {
+        guard names.count <= ReplicaTable.fewMaximum else { return places[replica] }
+        guard replica != ReplicaTable.nobody else { return nil }
+        return names.firstIndex(of: replica)
+    }
 
     /// The place of a replica, which gets one if it has none. Nil: the table is full.
     mutating func intern(_ replica: ReplicaID) -> Int? {
-        if let place = places[replica] { return place }
+        if let place = place(of: replica) { return place }
         if let place = free.popLast() {
             names[place] = replica
             places[replica] = place
@@ -47,7 +54,7 @@ struct ReplicaTable: Sendable {
 
     /// `none` for a dot of a replica that isn't known, which therefore is in no cell.
     func local(_ dot: Dot?) -> LocalDot {
-        guard let dot, let place = places[dot.replica] else { return .none }
+        guard let dot, let place = place(of: dot.replica) else { return .none }
         return LocalDot(place, dot.counter)
     }
 
