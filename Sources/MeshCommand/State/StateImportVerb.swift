@@ -10,6 +10,9 @@ struct StateImportVerb: Verb {
             The workload must have no state on this host; its next start finds what was exported, and merges it with \
             its other replicas'. An export belongs to one workload of one trust domain; --adopt takes another's.
 
+            A replica that the others refuse, since they have given it up, comes back with --anew: what the export \
+            shows is written again, now, by a replica that is new to them. What they have removed since comes back too.
+
             Exit codes: 0 done; 1 it belongs to another workload, or can't be written; 2 the file isn't whole, or \
             there is a state already.
             """)
@@ -22,6 +25,9 @@ struct StateImportVerb: Verb {
 
     @Flag(help: "Take the state of another workload, or of another trust domain.")
     var adopt = false
+
+    @Flag(help: "Write what the state shows as new changes, for replicas that refuse the old ones.")
+    var anew = false
 
     @OptionGroup var options: ReportOptions
 
@@ -42,14 +48,25 @@ struct StateImportVerb: Verb {
                 exitCode: 2)
         }
         var log = try StateLogRun("\(folder)/slot-0", StateLogConfiguration(group: group, fsync: .none))
-        if !contents.chunks.isEmpty { try log.restore(contents.chunks) }
-        for record in contents.records { try log.append(record.payload, type: record.type) }
+        let taken = anew ? try renewed(contents, log.folder) : contents
+        if !taken.chunks.isEmpty { try log.restore(taken.chunks) }
+        for record in taken.records { try log.append(record.payload, type: record.type) }
         try log.close()
         let json = JSON.object([
-            "folder": .text("\(folder)/slot-0"), "records": .number(String(contents.records.count)),
+            "folder": .text("\(folder)/slot-0"), "records": .number(String(taken.records.count)),
         ])
         let text = "\(folder)/slot-0 holds the state; the next start of \(workload) finds it\n"
         return Answer(text: options.json ? "\(json)\n" : text)
+    }
+
+    private func renewed(
+        _ contents: StateContents, _ folder: StateFolder
+    ) throws(Complaint) -> StateContents {
+        let seed = UInt64.random(in: .min ... .max)
+        let now = Now(monotonic: MonotonicTime(nanoseconds: 0), wall: KeyFiles.exactNow())
+        do { return try contents.anew(as: folder.replicaName(), at: now, seed: seed) } catch {
+            throw Complaint("\(file) can't be written anew: \(error)", fix: "update mesh, or check the disk")
+        }
     }
 
     private func group(of workload: WorkloadName, _ paths: MeshPaths) throws(Complaint) -> StateGroup {

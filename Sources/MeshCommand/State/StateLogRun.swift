@@ -3,7 +3,7 @@ import StateFiles
 
 /// A replica's log, driven by a verb: each step is done to its end before the next.
 struct StateLogRun {
-    private let folder: StateFolder
+    let folder: StateFolder
     private var log: StateLog
     private(set) var opening: StateLogOpening?
     private(set) var isClosed = false

@@ -32,6 +32,13 @@ struct StateVerbTests {
             #expect(adopted.isSuccess, "\(adopted)")
             let found = try await run(mesh, "other", "get a\nlrange l 0 -1\n")
             #expect(found.line == "1\nx\ny", "\(found)")
+            let renewed = try await mesh.host("mesh", "state", "import", "third", export, "--adopt", "--anew")
+            #expect(renewed.isSuccess, "\(renewed)")
+            let shown = try await run(mesh, "third", "get a\nlrange l 0 -1\ncrdt.replicas\n")
+            let names = shown.line.split(separator: "\n").filter { $0.hasSuffix(".1") || $0.hasSuffix(".2") }
+            // Only the new replica's own name is in it: the epoch of the import, and that of this start.
+            #expect(shown.line.hasPrefix("1\nx\ny\n"), "\(shown)")
+            #expect(Set(names.map { $0.dropLast(2) }).count == 1, "\(shown)")
         }
     }
 

@@ -33,6 +33,10 @@ extension JoinError: CustomStringConvertible {
         case .sealed(let replica):
             "replica \(replica) was given up, and what comes now isn't what the others agreed on: start it again, "
                 + "which begins a new epoch"
+        case .gone(let replica):
+            "replica \(replica) was given up, or may be one that was: what of its changes has been removed since is "
+                + "forgotten here; if that stays so, mesh state export there and mesh state import --anew write what "
+                + "it shows again"
         }
     }
 }

@@ -19,12 +19,12 @@ extension ReplicatedStore {
         } else if replicas.names.contains(where: { $0.hash == replica.hash }) {
             let isBehind =
                 digest.lastSeal < horizon && digest.version.entries.contains { isUnknown($0.replica) }
-            guard !removed.contains(replica.hash), !isBehind else { throw .sealed(replica) }
+            guard !removed.contains(replica.hash), !isBehind else { throw .gone(replica) }
         } else {
             let isAlone = digest.version.entries.allSatisfy { $0.replica.hash == replica.hash }
             let isNew = isAlone && digest.birth > horizon
             let knows = digest.version.entries.isEmpty || digest.lastSeal >= horizon || isNew
-            guard knows else { throw .sealed(replica) }
+            guard knows else { throw .gone(replica) }
         }
         try adopt(digest)
     }

@@ -11,6 +11,9 @@ package enum JoinError: Error, Equatable, Sendable {
     case impostor(ReplicaID)
     /// The replica has left, and is to come back under a new epoch.
     case sealed(ReplicaID)
+    /// It was said not to come back, or comes from before others were given up whose changes are forgotten; or nobody
+    /// can tell that from it. No epoch of it is taken.
+    case gone(ReplicaID)
 }
 
 extension ReplicatedStore {

@@ -99,7 +99,8 @@ struct GossipRefusalTests {
             (.join(.malformed(.truncated(at: 83))), "83"), (.join(.early(origin: replica, from: 84)), "84"),
             (.join(.clock(.ahead(milliseconds: 3_600_000, bound: 60_000), origin: replica)), "3600000"),
             (.join(.tooManyReplicas(replica)), "CRDT.FORGET"), (.join(.impostor(replica)), "\(replica)"),
-            (.join(.sealed(replica)), "\(replica)"), (.unknownPeer, "connected"),
+            (.join(.sealed(replica)), "\(replica)"), (.join(.gone(replica)), "import --anew"),
+            (.unknownPeer, "connected"),
             (.tooManyPeers(maximum: 85), "85"), (.otherGroup(nil, own: nil), "none"),
         ]
         for (refusal, value) in refusals {
