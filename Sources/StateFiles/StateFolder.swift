@@ -48,7 +48,8 @@ package final class StateFolder {
     }
 
     private static func make(_ path: String) throws(StateFolderError) {
-        var prefix = ""
+        var prefix = path.hasPrefix("/") ? "" : "."
+        var refusal: StateFolderError?
         for part in path.split(separator: "/") {
             let above = prefix.isEmpty ? "/" : prefix
             prefix += "/" + part
@@ -59,10 +60,14 @@ package final class StateFolder {
                     fsync(parent)
                     close(parent)
                 }
-            } else if ![EEXIST, EACCES, EROFS].contains(errno) {
-                throw StateFolderError("mkdir(\(prefix))")
+                refusal = nil
+            } else {
+                refusal = errno == EEXIST ? nil : StateFolderError("mkdir(\(prefix))")
+                if let refusal, ![EACCES, EROFS].contains(refusal.code) { throw refusal }
             }
         }
+        // What is there above may be closed to us; what is wanted itself may not.
+        if let refusal { throw refusal }
     }
 
     private static func checkOwner(of folder: Int32, _ path: String) throws(StateFolderError) {

@@ -36,6 +36,16 @@ struct StateDiskTests {
         }
     }
 
+    @Test("a relative path is made below the working folder, not below the root")
+    func relative() throws {
+        let up = FileManager.default.currentDirectoryPath.split(separator: "/").map { _ in "../" }.joined()
+        try withFolder { path in
+            _ = try StateFolder(path: up + path.dropFirst())
+            var status = stat()
+            #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o700)
+        }
+    }
+
     @Test("every operation does what the seam says, and a symbolic link is no file")
     func operations() throws {
         try withFolder { path in
