@@ -14,7 +14,8 @@ struct StateExportVerb: Verb {
             or it is in use.
             """)
 
-    @Argument(help: "A workload with one replica here, or a replica's folder.", completion: .workloads)
+    @Argument(
+        help: "A workload with one replica here, or a replica's folder (/… or ./…).", completion: .workloads)
     var subject: String
 
     @Argument(help: "The file to write; it must not exist.", completion: .file())

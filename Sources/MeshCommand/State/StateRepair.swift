@@ -12,7 +12,8 @@ struct StateRepair: Verb {
             Exit codes: 0 it opens now; 1 it can't be repaired; 2 there is no such state, or it is in use.
             """)
 
-    @Argument(help: "A workload with one replica here, or a replica's folder.", completion: .workloads)
+    @Argument(
+        help: "A workload with one replica here, or a replica's folder (/… or ./…).", completion: .workloads)
     var subject: String
 
     @OptionGroup var options: ReportOptions

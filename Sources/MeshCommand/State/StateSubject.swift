@@ -12,7 +12,12 @@ struct StateSubject {
 
     /// The folders of its replicas here, one at least.
     func slots() throws(Complaint) -> [String] {
-        if let status = FileStatus(text), status.isFolder { return [text] }
+        if isPath {
+            if let status = FileStatus(text), status.isFolder { return [text] }
+            throw Complaint(
+                "there is no folder \(text) to be seen", fix: "name a workload, or a replica's folder",
+                exitCode: 2)
+        }
         let folder = paths.stateDataFolder(try workload())
         let slots = entries(of: folder).filter { $0.hasPrefix("slot-") }.sorted()
         guard !slots.isEmpty else {
@@ -35,6 +40,9 @@ struct StateSubject {
         }
         return slots[0]
     }
+
+    /// Whether a folder is meant, and not a workload whose name a folder may have by chance.
+    var isPath: Bool { text.hasPrefix("/") || text.hasPrefix(".") }
 
     func workload() throws(Complaint) -> WorkloadName { try WorkloadName(argument: text) }
 }

@@ -14,7 +14,7 @@ struct StateVerify: Verb {
             """)
 
     @Argument(
-        help: "A workload, whose replicas on this host are all checked, or a replica's folder.",
+        help: "A workload, whose replicas on this host are all checked, or a replica's folder (/… or ./…).",
         completion: .workloads)
     var subject: String
 
