@@ -25,6 +25,12 @@ struct StateExportVerb: Verb {
 
     func answer() throws -> Answer {
         let slot = try StateSubject(subject, in: options.place.paths).slot()
+        // Before it is locked, which leaves a file and takes the folder's mode back: it may be any folder.
+        guard try StateReport(reading: slot).group != nil else {
+            throw Complaint(
+                "\(slot) holds no state that can be read", fix: "see `mesh state verify \(subject)`",
+                exitCode: 2)
+        }
         let folder: StateFolder
         do { folder = try StateFolder(path: slot) } catch {
             throw Complaint("\(error)", fix: "end the workload first (mesh shutdown NAME)", exitCode: 2)

@@ -23,6 +23,11 @@ struct StateVerify: Verb {
     func answer() throws -> Answer {
         let slots = try StateSubject(subject, in: options.place.paths).slots()
         let verdicts = try slots.map { (slot) throws(Complaint) in try StateVerdict(slot) }
+        guard verdicts.contains(where: \.holdsState) else {
+            throw Complaint(
+                "\(subject) holds no state", fix: "name a workload that has one, or a replica's folder",
+                exitCode: 2)
+        }
         let isWhole = verdicts.allSatisfy(\.isWhole)
         let json = JSON.object(["whole": .bool(isWhole), "replicas": .list(verdicts.map(\.json))])
         return Answer(
@@ -41,6 +46,9 @@ struct StateVerdict {
         report = try StateReport(reading: folder)
     }
 
+    /// A launch that was refused leaves a folder without one.
+    var holdsState: Bool { !report.files.isEmpty || report.opening != nil || report.refusal != nil }
+
     /// A torn end is as it should be after a crash.
     var isWhole: Bool { report.refusal == nil && report.opening?.damage == nil }
 
@@ -52,7 +60,8 @@ struct StateVerdict {
             text += file.fault.map { "; \($0)" } ?? ""
             text += "\n"
         }
-        for other in report.others { text += "  \(other): not read\n" }
+        // The replica's name belongs there, and is none of the log's files.
+        for other in report.others where other != "replica" { text += "  \(other): not read\n" }
         return text + "  \(conclusion)\n"
     }
 

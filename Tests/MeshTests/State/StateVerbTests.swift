@@ -19,6 +19,11 @@ struct StateVerbTests {
             _ = try await run(mesh, "app", "set a 1\nrpush l x y\n")
             let verdict = try await mesh.host("mesh", "state", "verify", "app")
             #expect(verdict.isSuccess && verdict.output.contains("whole: "), "\(verdict)")
+            // A folder of the workload's name, where the command is typed, isn't what is meant.
+            let typed = "mkdir -p app && mesh state verify app && mesh state verify ./app"
+            let named = try await mesh.host("sh", "-c", "cd \(mesh.work) && \(typed)")
+            #expect(named.ending == .exited(2) && named.output.contains("whole: "), "\(named)")
+            #expect(named.error.contains("./app holds no state"), "\(named)")
             let export = mesh.work + "/app.export"
             let written = try await mesh.host("mesh", "state", "export", "app", export)
             #expect(written.isSuccess, "\(written)")
