@@ -88,7 +88,7 @@ package final class StateFolder {
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
             close(lock)
-            throw StateFolderError("\(path) is in use by another process; stop it first", code: code)
+            throw StateFolderError("\(path) is in use by another process", code: code)
         }
         return lock
     }

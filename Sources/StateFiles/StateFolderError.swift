@@ -12,5 +12,9 @@ package struct StateFolderError: Error, Hashable, Sendable, CustomStringConverti
         self.code = code
     }
 
-    package var description: String { "\(stage): \(String(cString: strerror(code)))" }
+    package var description: String {
+        isInUse ? stage : "\(stage): \(String(cString: strerror(code)))"
+    }
+
+    package var isInUse: Bool { code == EWOULDBLOCK }
 }

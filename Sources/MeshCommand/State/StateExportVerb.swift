@@ -33,7 +33,7 @@ struct StateExportVerb: Verb {
         }
         let folder: StateFolder
         do { folder = try StateFolder(path: slot) } catch {
-            throw Complaint("\(error)", fix: "end the workload first (mesh shutdown NAME)", exitCode: 2)
+            throw Complaint(error)
         }
         let contents: StateContents
         do {

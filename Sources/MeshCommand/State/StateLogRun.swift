@@ -12,7 +12,7 @@ struct StateLogRun {
     /// Locks the folder and opens the log, which repairs what may be repaired.
     init(_ path: String, _ configuration: StateLogConfiguration) throws(Complaint) {
         do { folder = try StateFolder(path: path) } catch {
-            throw Complaint("\(error)", fix: "end the workload first (mesh shutdown NAME)", exitCode: 2)
+            throw Complaint(error)
         }
         log = StateLog(configuration: configuration)
         var effects: [StateLogEffect] = []

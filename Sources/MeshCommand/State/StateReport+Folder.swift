@@ -14,3 +14,14 @@ extension StateReport {
         }
     }
 }
+
+extension Complaint {
+    /// A state's folder that can't be had.
+    init(_ error: StateFolderError) {
+        self.init(
+            "\(error)",
+            fix: error.isInUse
+                ? "end the workload first (mesh shutdown NAME)" : "run this as the user whose state it is",
+            exitCode: 2)
+    }
+}

@@ -18,8 +18,10 @@ struct StateSlot: @unchecked Sendable {
         for number in 0..<UInt32(Limits.stateSlotsMaximum) {
             let folder: StateFolder
             do { folder = try StateFolder(path: "\(parent)/slot-\(number)") } catch {
-                if error.code == EWOULDBLOCK { continue }
-                throw SystemError(error.stage, code: error.code)
+                if error.isInUse { continue }
+                let isClosed = [EACCES, EPERM].contains(error.code)
+                let fix = isClosed ? " (give it to who launches, or name another MESH_STATE_DIR)" : ""
+                throw SystemError("the state can't be kept\(fix): \(error.stage)", code: error.code)
             }
             do {
                 return StateSlot(number: number, folder: folder, name: try folder.replicaName())
