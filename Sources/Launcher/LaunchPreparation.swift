@@ -68,9 +68,10 @@ struct LaunchPreparation {
     }
 
     private static func makeFolders(_ paths: MeshPaths, _ account: Account) throws(LaunchFailure) {
+        // The state's first: the runtime folder may lie in it, and what is made on the way is open to read.
         for (folder, variable) in [
-            (paths.runtime, "MESH_RUNTIME_DIR"), (paths.instancesFolder, "MESH_RUNTIME_DIR"),
-            (paths.state, "MESH_STATE_DIR"),
+            (paths.state, "MESH_STATE_DIR"), (paths.runtime, "MESH_RUNTIME_DIR"),
+            (paths.instancesFolder, "MESH_RUNTIME_DIR"),
         ] { try Folders.make(folder, owner: account.userID, setting: variable) }
         let longest = "\(paths.instancesFolder)/0123456789abcdef/\(MeshPaths.adminSocketName)"
         guard longest.utf8.count <= Limits.socketPathBytesMaximum else {
