@@ -20,8 +20,9 @@ struct NodeReload: Verb {
             switch client.receive(within: 20) {
             case .message(.status): return said("the node has taken its config file over", true)
             case .message(.refused(let reason)):
+                let lines = reason.split(separator: "\n").joined(separator: "; ")
                 throw Complaint(
-                    "the node refuses: \(reason)", fix: "correct what is named; the old configuration stays")
+                    "the node refuses: \(lines)", fix: "correct what is named; the old configuration stays")
             // What it was about to say to us anyhow.
             case .message: continue
             case .end, .silence, .malformed:
