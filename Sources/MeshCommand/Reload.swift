@@ -5,9 +5,10 @@ struct Reload: Verb {
     static let configuration = CommandConfiguration(
         abstract: "Take over what changed in a workload's config file, while it runs.",
         discussion: """
-            serves, accepts, calls and egress become what the file says, also where it leaves them out, and what the \
-            flags of mesh-launch added to it; flows that are no longer allowed end at once, the others go on. Keys that only a new start can change are \
-            kept where the file doesn't name them, and refused where it names another value.
+            serves, accepts, calls, egress, records and otlp become what the file says, also where it leaves them \
+            out, and what the flags of mesh-launch added to it; flows that are no longer allowed end at once, the \
+            others go on. Keys that only a new start can change are kept where the file doesn't name them, and \
+            refused where it names another value.
 
             Exit codes: 0 taken over; 1 refused, and the old configuration stays; 2 the file is wrong, and \
             the old configuration stays.

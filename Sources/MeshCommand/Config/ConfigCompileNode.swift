@@ -6,8 +6,9 @@ struct ConfigCompileNode: ParsableCommand {
         commandName: "compile-node",
         abstract: "Write the canonical form of a node's config file to standard output.",
         discussion: """
-            The file is node.yaml in the folder of mesh's configuration: which other hosts' nodes this
-            host's node meets. mesh-node runs this when it starts.
+            The file is node.yaml in the folder of mesh's configuration: which other hosts' nodes this host's node \
+            meets. mesh-node runs this when it starts.
+
             Exit codes: 0 written; 2 the file is wrong.
             """)
 

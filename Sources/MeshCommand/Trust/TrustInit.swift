@@ -5,8 +5,9 @@ struct TrustInit: Verb {
     static let configuration = CommandConfiguration(
         commandName: "init", abstract: "Make a trust domain, its root in a folder of its own.",
         discussion: """
-            The folder holds the root's private key: keep it offline. Hosts join by mesh trust request,
-            sign and install.
+            The folder holds the root's private key: keep it offline. Hosts join by mesh trust request, sign and \
+            install.
+
             Exit codes: 0 made; 1 the folder holds a root already, or can't be written.
             """)
 

@@ -6,8 +6,9 @@ struct TrustRequestVerb: Verb {
     static let configuration = CommandConfiguration(
         commandName: "request", abstract: "Ask for this host's issuer certificate in a trust domain.",
         discussion: """
-            Makes the issuer's key, which stays here, and writes the request that the root's keeper signs.
-            Asked again, it repeats the request with the same key.
+            Makes the issuer's key, which stays here, and writes the request that the root's keeper signs. Asked \
+            again, it repeats the request with the same key.
+
             Exit codes: 0 written; 1 not so.
             """)
 

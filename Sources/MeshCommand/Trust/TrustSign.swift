@@ -5,8 +5,9 @@ struct TrustSign: Verb {
     static let configuration = CommandConfiguration(
         commandName: "sign", abstract: "Sign a host's request with the domain's root.",
         discussion: """
-            Run it where the root's folder is, after comparing the key that the host printed. Takes the
-            request of a policy key (mesh trust policy-key), too.
+            Run it where the root's folder is, after comparing the key that the host printed. Takes the request of \
+            a policy key (mesh trust policy-key), too.
+
             Exit codes: 0 signed; 1 the request isn't one, or the root can't be used.
             """)
 
