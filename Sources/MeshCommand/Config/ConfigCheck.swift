@@ -3,8 +3,12 @@ import SidecarProtocol
 
 struct ConfigCheck: Verb {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Say what is wrong with a config file, a line each.",
-        discussion: "Exit codes: 0 it can be used; 2 it can't.")
+        commandName: "check", abstract: "Say what is wrong with a workload's config file, a line each.",
+        discussion: """
+            A node's is checked by mesh config compile-node.
+
+            Exit codes: 0 it can be used; 2 it can't.
+            """)
 
     @OptionGroup var source: ConfigurationSource
 
