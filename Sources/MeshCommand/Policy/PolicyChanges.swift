@@ -183,6 +183,9 @@ extension PolicyChanges {
                 "mode \(old.mode.name) -> \(next.mode.name), unmatched \(old.unmatched.name) ->"
                     + " \(next.unmatched.name)")
         }
+        if !next.freshnessKeys.isEmpty, current?.document.freshnessKeys.isEmpty ?? true {
+            lines.append("asks for beacons: without mesh policy beacon every flow is cut after 30 s")
+        }
         let (added, removed) = ruleChanges
         lines += removed.map { "- \($0)" } + added.map { "+ \($0)" }
         for pair in pairs {
