@@ -6,8 +6,9 @@ package enum Usage {
 
         usage: mesh-launch [--config FILE] [options] -- COMMAND [ARGUMENT…]
 
-        Every option is the twin of a key of the config file. Single values override the file's, lists
-        extend it. The -- and the command may be left out where the file has a command.
+        Every option is the twin of a key of the config file; fsync, conditional and memory of its state have
+        none. Single values override the file's, lists extend it. The -- and the command may be left out
+        where the file has a command.
 
           --config FILE            the workload's config file
           --name [NAMESPACE/]NAME  its name; without one it may call, but not serve
