@@ -103,7 +103,7 @@ let package = Package(
         // The state server behind a socket, for what drives it from outside.
         .executableTarget(
             name: "StateProbe", dependencies: ["SidecarProtocol"], path: "Tests/StateProbe",
-            swiftSettings: house),
+            exclude: ["compare.py", "generate.py"], swiftSettings: house),
         // A policy of many rules, measured: Tests/Benchmarks/rules.
         .executableTarget(
             name: "PolicyProbe", dependencies: ["SidecarProtocol", "CLinuxShims"], path: "Tests/PolicyProbe",
