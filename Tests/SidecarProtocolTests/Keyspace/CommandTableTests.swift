@@ -70,7 +70,11 @@ struct CommandTableTests {
         "- `BGSAVE` and `BGREWRITEAOF` make a snapshot of the log, which holds every write without them.",
         "- `CRDT.*` and `MESH.*` are mesh's own, for redis-cli. `CRDT.FORGET` takes a name that `CRDT.REPLICAS` lists, with",
         "  or without its epoch: a replica that ended and whose folder is gone. Its changes stay; should it come back, it",
-        "  is refused. `CRDT.REPLICAS` tells what each had seen as of the last round of gossip, a second ago at most.",
+        "  is refused, also after further starts, while its own clients are answered as ever: move its folder away then.",
+        "- `CRDT.REPLICAS` lists each run of a replica: the name is its folder's, the number behind the point counts starts.",
+        "  `standing` is `own` for the one that answers, `live` for others and for runs whose end isn't known yet, `left` for",
+        "  those of which a later start is known, or that were forgotten, `sealed` once the others agree on its last change,",
+        "  and `retired` once all have that. What each had `seen` is as of the last round of gossip, a second ago at most.",
     ]
 
     private static let notifications = [
