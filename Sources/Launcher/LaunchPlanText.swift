@@ -14,7 +14,7 @@ extension LaunchPlan {
             "address     "
                 + (ownAddress == .unknown
                     ? "the trust domain, made by the first launch, decides" : ownAddress.text),
-            "folders     \(paths.runtime), \(paths.state), \(paths.config)",
+            "folders     \(paths.runtime), \(paths.state), \(paths.config), \(paths.cache)",
             "sidecar     \(sidecar)",
             "namespace A ids \(LaunchPlan.line(identity.users)) groups \(LaunchPlan.line(identity.groups))",
             "namespace B ids \(LaunchPlan.line(identity.innerUsers)) "

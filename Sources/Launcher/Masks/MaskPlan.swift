@@ -92,6 +92,7 @@ package struct MaskPlan: Equatable, Sendable {
         // Root could reach every user's session, another user only its own.
         let sessions = userID == 0 ? "/run/user" : "/run/user/\(userID)"
         return own + [sessions] + (sessionFolder.map { [$0] } ?? []) + multiplexers
-            + services.flatMap { ["/run/\($0)", "/var/run/\($0)"] } + ["/var/lib/mesh", "/etc/mesh"]
+            + services.flatMap { ["/run/\($0)", "/var/run/\($0)"] }
+            + ["/var/lib/mesh", "/etc/mesh", "/var/cache/mesh"]
     }
 }

@@ -9,7 +9,7 @@ extension MaskPlan {
     ) throws(LaunchFailure) -> MaskPlan {
         return try MaskPlan(
             candidates: candidates(
-                own: [paths.runtime, paths.state, paths.config],
+                own: [paths.runtime, paths.state, paths.config, paths.cache],
                 sessionFolder: Folders.environment("XDG_RUNTIME_DIR"), userID: account.userID,
                 multiplexers: multiplexers(account)),
             configurationFile: configurationFile, sockets: configuration.sockets, look: look)

@@ -76,7 +76,7 @@ struct MaskPlanTests {
             "/a", "/b", "/run/session", "/run/user/1000", "/tmp/tmux-0", "/run/mesh", "/run/dbus",
             "/run/nscd",
             "/run/systemd", "/run/screen", "/run/docker.sock", "/run/containerd", "/run/podman", "/run/crio",
-            "/var/run/dbus",
+            "/var/run/dbus", "/var/lib/mesh", "/etc/mesh", "/var/cache/mesh",
         ] { #expect(user.contains(place), "\(place)") }
         #expect(!user.contains("/run/user"))
         let root = MaskPlan.candidates(own: [], sessionFolder: nil, userID: 0, multiplexers: [])

@@ -113,7 +113,10 @@ struct IsolationTests {
             let socket = try await other.instanceFolder() + "/admin.sock"
             #expect(FileManager.default.fileExists(atPath: mesh.state + "/trust/root.key"))
             let secret = try mesh.write("x", to: mesh.folder + "/config/secret")
-            let folders = [mesh.state, mesh.folder + "/config", "/run/mesh", "/run/dbus", "/run/systemd"]
+            let folders = [
+                mesh.state, mesh.folder + "/config", "/var/cache/mesh", "$HOME/.cache/mesh", "/run/mesh",
+                "/run/dbus", "/run/systemd",
+            ]
             let script = """
                 for path in \(folders.joined(separator: " ")); do ls -A $path 2>/dev/null; done
                 cat \(mesh.state)/trust/root.key \(mesh.state)/issuer/issuer.key \(secret) 2>/dev/null
