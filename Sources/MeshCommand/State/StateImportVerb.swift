@@ -44,8 +44,8 @@ struct StateImportVerb: Verb {
         let folder = paths.stateDataFolder(workload)
         guard entries(of: folder).isEmpty else {
             throw Complaint(
-                "\(folder) holds a state already", fix: "move it away, or start the workload, which has it",
-                exitCode: 2)
+                "\(folder) holds a state already, or what an import left that failed",
+                fix: "move it away, or start the workload, which has it", exitCode: 2)
         }
         var log = try StateLogRun("\(folder)/slot-0", StateLogConfiguration(group: group, fsync: .none))
         let taken = anew ? try renewed(contents, log.folder) : contents
@@ -70,6 +70,11 @@ struct StateImportVerb: Verb {
     }
 
     private func group(of workload: WorkloadName, _ paths: MeshPaths) throws(Complaint) -> StateGroup {
+        guard FileStatus(paths.trustBundleFile) != nil else {
+            throw Complaint(
+                "there is no trust domain in \(paths.state) yet, which the state would belong to",
+                fix: "join one (mesh trust install), or let a first launch make a local one", exitCode: 1)
+        }
         let bytes = try FileContent.read(
             paths.trustBundleFile, atMost: Limits.trustBundleBytesMaximum + 1)
         guard let bundle = try? TrustBundle(canonical: bytes),

@@ -76,7 +76,7 @@ struct StateLogRun {
                     throw Complaint("the log doesn't open", fix: refusal.description)
                 case .crash(let why): throw Complaint(why, fix: "check the disk, and begin again")
                 case .full:
-                    throw Complaint("the disk is full", fix: "make room, remove the folder, and begin again")
+                    throw Complaint("the disk of \(folder.path) is full", fix: "make room, and begin again")
                 case .snapshotFailed(let why): snapshotEnd = why
                 case .closed: isClosed = true
                 case .chunk, .forget, .record, .durable, .snapshotWanted, .snapshotRoom, .snapshotDone,
