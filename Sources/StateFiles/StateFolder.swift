@@ -126,6 +126,13 @@ package final class StateFolder {
         return .done
     }
 
+    /// 8 bytes, big-endian.
+    func inode(of file: String) throws(DiskFailure) -> [UInt8] {
+        var status = stat()
+        try check(fstatat(folder, file, &status, AT_SYMLINK_NOFOLLOW) == 0, "stat", file)
+        return (0..<8).map { UInt8(truncatingIfNeeded: status.st_ino >> (56 - 8 * $0)) }
+    }
+
     private func check(_ isDone: Bool, _ call: String, _ file: String) throws(DiskFailure) {
         guard !isDone else { return }
         let code = errno

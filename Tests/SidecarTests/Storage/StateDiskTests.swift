@@ -46,6 +46,23 @@ struct StateDiskTests {
         }
     }
 
+    @Test("a replica's name stays with its folder, also where that is moved; a copy gets another")
+    func name() throws {
+        try withFolder { path in
+            func name(_ path: String) throws -> [UInt8] { try StateFolder(path: path).replicaName() }
+            let first = try name(path)
+            #expect(try first.count == 16 && name(path) == first)
+            try FileManager.default.copyItem(atPath: path, toPath: path + "-copy")
+            let copied = try name(path + "-copy")
+            #expect(try copied != first && name(path + "-copy") == copied && name(path) == first)
+            try FileManager.default.moveItem(atPath: path, toPath: path + "-moved")
+            #expect(try name(path + "-moved") == first)
+            // Cut short, as by a power failure: no name that could be another's.
+            #expect(truncate(path + "-moved/replica", 16) == 0)
+            #expect(try name(path + "-moved") != first)
+        }
+    }
+
     @Test("every operation does what the seam says, and a symbolic link is no file")
     func operations() throws {
         try withFolder { path in
