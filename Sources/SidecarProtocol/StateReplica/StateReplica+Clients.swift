@@ -43,6 +43,10 @@ final class ReplicaFacts {
     /// Replicas whose changes are refused, and by how many milliseconds these lie ahead of the clock here.
     var clocksAhead: [(ReplicaID, Int64)] = []
     var replica = ""
+    /// What others said and wasn't taken, in messages.
+    var refusals: UInt64 = 0
+    /// Those who take nothing from here.
+    var refusedBy: [String] = []
     /// As of the last round of gossip.
     var standings: [Standing] = []
     var contexts: [[UInt64]] = []
@@ -98,7 +102,8 @@ extension ReplicaFacts {
             ("crdt_joins", String(store.joins)),
             ("crdt_duplicates", String(store.duplicates)),
             ("crdt_waited", String(store.waited)),
-            ("crdt_refused", String(store.refused)),
+            ("crdt_refused", String(refusals)),
+            ("crdt_refused_by", refusedBy.joined(separator: ",")),
             ("crdt_clocks_ahead", clocksAhead.map { "\($0.0):\($0.1)" }.joined(separator: ",")),
             ("crdt_reconciliations", String(store.reconciliations)),
             ("crdt_messages_sent", String(gossip.messagesSent)),
@@ -130,6 +135,15 @@ extension StateLogConfiguration.FsyncPolicy {
         case .always: "always"
         case .interval: "interval"
         case .none: "none"
+        }
+    }
+
+    /// What comes nearest among the values of Redis's `appendfsync`.
+    var redisName: ByteString {
+        switch self {
+        case .always: "always"
+        case .interval: "everysec"
+        case .none: "no"
         }
     }
 }

@@ -28,6 +28,7 @@ extension StateReplica {
         facts.standings = store.standings
         facts.contexts = store.contexts
         facts.connected = gossip.peers.compactMap(\.replica)
+        facts.refusedBy = gossip.peers.filter(\.refuses).map { "\($0.replica?.description ?? "\($0.id)")" }
     }
 }
 

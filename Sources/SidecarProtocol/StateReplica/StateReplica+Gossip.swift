@@ -67,6 +67,7 @@ extension StateReplica {
             case .apply(let mutations): show(mutations, at: now)
             case .acknowledged: noteAcknowledgements()
             case .refused(let peer, let refusal): noteRefusal(refusal, of: peer, at: now)
+            case .refusedBy(let peer, let isForGood): noteRefusal(isForGood: isForGood, by: peer, at: now)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 extension StateReplica {
     mutating func noteRefusal(_ refusal: GossipRefusal, of peer: InstanceID, at now: Now) {
+        facts.refusals &+= 1
         if case .join(.clock(.ahead(let milliseconds, _), let origin)) = refusal {
             clockRefusals[origin] = ClockRefusal(
                 counter: store.counter(of: origin), milliseconds: milliseconds)
@@ -9,6 +10,29 @@ extension StateReplica {
         guard let more = refusals.note(refusal, of: peer, at: now.monotonic) else { return }
         let times = more > 0 ? " (\(more) more times since this was said last)" : ""
         effects.append(.log(.warning, "what replica \(peer) said is refused: \(refusal.description)\(times)"))
+    }
+
+    /// Under `conditional: warn` each command that decides by what is there is named once.
+    mutating func noteConditionals() {
+        for name in server.takeWarnings() {
+            let text = "\(name.uppercased()) is atomic on this replica only, and others may decide otherwise"
+            effects.append(.log(.warning, text + " (conditional: warn)"))
+        }
+    }
+
+    /// Another takes nothing of what is written here.
+    mutating func noteRefusal(isForGood: Bool, by peer: InstanceID, at now: Now) {
+        guard let more = refusals.note(.refusedBy, of: peer, at: now.monotonic) else { return }
+        let times = more > 0 ? " (said \(more) more times)" : ""
+        let way =
+            isForGood
+            ? "mesh state export, and mesh state import --anew where the folder was, write again what is shown here"
+            : "its log says why; the next start of this workload begins a new epoch"
+        effects.append(
+            .log(
+                .error,
+                "replica \(peer) refuses this one, \(store.replica), as given up or not known to it: what is written "
+                    + "here stays here; if that goes on: \(way)\(times)"))
     }
 
     /// Those whose changes have come meanwhile, or who are forgotten, are told of no more.
@@ -48,7 +72,11 @@ package struct RefusalNotes: Sendable {
     package mutating func note(_ refusal: GossipRefusal, of peer: InstanceID, at time: MonotonicTime)
         -> UInt64?
     {
-        let name = Name(peer: peer, kind: refusal.kind)
+        note(refusal.kind, of: peer, at: time)
+    }
+
+    mutating func note(_ kind: GossipRefusal.Kind, of peer: InstanceID, at time: MonotonicTime) -> UInt64? {
+        let name = Name(peer: peer, kind: kind)
         if let last = notes[name]?.time, time - last < Limits.refusalLogInterval {
             notes[name]?.more &+= 1
             return nil
@@ -69,6 +97,8 @@ extension GossipRefusal {
         case unknownPeer
         case tooManyPeers
         case otherGroup
+        /// It isn't what the peer said that is refused, but what was said to it.
+        case refusedBy
     }
 
     var kind: Kind {

@@ -118,6 +118,7 @@ package struct StateReplica: ~Copyable {
         let replica = ReplicaID(naming: settings.name, epoch: 0)
         var configuration = settings.server
         configuration.keyspace = .replicated
+        configuration.remember("appendfsync", settings.fsync.redisName)
         configuration.keyspace.streamSequence = replica.hash % (KeyspaceSettings.streamSequenceStep - 1) + 1
         server = StateServer(configuration: configuration, seed: settings.seed, now: now)
         store = ReplicatedStore(replica: replica, hash: server.keyspace.hash)
@@ -175,6 +176,7 @@ package struct StateReplica: ~Copyable {
             sendPublished()
             gossipDeadline(at: now)
             keepDepartures()
+            noteConditionals()
         }
         var jobs: [StateLogEffect] = []
         if let deadline = log.nextDeadline, deadline <= now.monotonic {

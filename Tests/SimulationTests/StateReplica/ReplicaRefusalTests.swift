@@ -56,4 +56,49 @@ struct ReplicaRefusalTests {
         #expect(notes.note(malformed, of: peers[0], at: before) == nil)
         #expect(notes.note(malformed, of: peers[0], at: time + Limits.refusalLogInterval) == 2)
     }
+
+    @Test("a replica that was forgotten learns of it, in its log and in INFO")
+    func forgotten() {
+        let replicas = pair()
+        let (one, other) = (replicas[0], replicas[1])
+        replicas.carryMessages(seconds: 3)
+        let name = fact("crdt_replica", of: other)
+        one.part(other.id)
+        other.part(one.id)
+        #expect(one.ask("CRDT.FORGET", String(name.prefix { $0 != "." })) == "+OK\r\n")
+        #expect(fact("crdt_refused", of: one) == "0" && fact("crdt_refused_by", of: other) == "")
+        one.meet(other.id)
+        other.meet(one.id)
+        replicas.carryMessages(seconds: 5)
+        #expect(other.ask("SET", "k", "v") == "+OK\r\n")
+        replicas.carryMessages(seconds: 5)
+        #expect(one.ask("GET", "k") == "$-1\r\n")
+        #expect(fact("crdt_refused_by", of: other) == fact("crdt_replica", of: one))
+        #expect((Int(fact("crdt_refused", of: one)) ?? 0) > 5)
+        let said = other.logged.filter { $0.contains("refuses this one, \(name)") }
+        #expect(said.count == 1 && said[0].contains("what is written here stays here"), "\(other.logged)")
+    }
+
+    @Test("under `conditional: warn` each command that decides here alone is named once")
+    func conditional() {
+        let replica = SimulatedReplica(1, group: ReplicaLifeTests.group)
+        replica.settings.server.conditional = .warn
+        replica.restart()
+        replica.settle()
+        for _ in 0..<3 { #expect(replica.ask("SETNX", "k", "v").hasPrefix(":")) }
+        #expect(replica.ask("GETDEL", "k") == "$1\r\nv\r\n")
+        #expect(replica.ask("SET", "k", "v") == "+OK\r\n")
+        let said = replica.logged.filter { $0.contains("(conditional: warn)") }
+        #expect(said.map { $0.prefix { $0 != " " } } == ["SETNX", "GETDEL"])
+    }
+
+    @Test("CONFIG GET tells what the log's policy of syncs is")
+    func policy() {
+        for (policy, name) in [(StateLogConfiguration.FsyncPolicy.always, "always"), (.none, "no")] {
+            let replica = SimulatedReplica(1, group: ReplicaLifeTests.group, fsync: policy)
+            replica.settle()
+            let expected = "*2\r\n$11\r\nappendfsync\r\n$\(name.count)\r\n\(name)\r\n"
+            #expect(replica.ask("CONFIG", "GET", "appendfsync") == expected)
+        }
+    }
 }

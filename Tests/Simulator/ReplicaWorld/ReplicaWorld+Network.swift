@@ -112,7 +112,7 @@ extension ReplicaWorld {
         switch laterRandom.next() % 4 {
         case 0: [UInt8(3 + laterRandom.next() % 250)] + laterRandom.bytes(20)
         case 1: [1, 2] + bytes.dropFirst(2)
-        case 2: [1, 1, UInt8(10 + laterRandom.next() % 200)] + laterRandom.bytes(20)
+        case 2: [1, 1, UInt8(11 + laterRandom.next() % 200)] + laterRandom.bytes(20)
         // Kinds that end with bytes of any number can't get more fields.
         default: bytes.starts(with: [1, 1, 1]) ? bytes + [1] : [1, 1, 200]
         }

@@ -19,6 +19,8 @@ enum GossipMessage: Hashable, Sendable {
     /// The stream of what was taken of the receiver's state is wanted from here on.
     case stateWanted(session: UInt64, offset: UInt64)
     case statePiece(StatePiece)
+    /// The receiver's digest isn't taken, under the name that it said; for good: no later epoch's would be.
+    case refused(ReplicaID, isForGood: Bool)
 
     /// Who the sender is and what it has seen.
     struct Digest: Hashable, Sendable {
@@ -64,6 +66,7 @@ extension GossipMessage {
     private enum Kind: UInt8 {
         case digest = 1
         case deltas, part, acknowledgement, truncated, stateWanted, statePiece, rangesAsked, rangesAnswered
+        case refused
     }
 
     /// Room for what comes before a delta's bytes in `deltas` or a piece's in `part`.
@@ -116,6 +119,9 @@ extension GossipMessage {
             out.fixed(piece.session)
             out.unsigned(piece.offset)
             out.bytes += piece.bytes
+        case .refused(let replica, let isForGood):
+            out.byte(Kind.refused.rawValue)
+            replica.encode(into: &out, isMarked: isForGood)
         }
         return out.bytes
     }
@@ -165,6 +171,9 @@ extension GossipMessage {
             let bytes = try reader.take(reader.remaining)
             guard !bytes.isEmpty else { throw .truncated(at: reader.offset) }
             self = .statePiece(StatePiece(session: session, offset: offset, bytes: bytes))
+        case .refused:
+            let (replica, isForGood) = try ReplicaID.marked(from: &reader)
+            self = .refused(replica, isForGood: isForGood)
         }
         try reader.finish()
     }

@@ -23,6 +23,8 @@ extension StateGossip {
         var assembly = PartAssembly()
         /// It knows, since its last digest, that the log can't help it.
         var isToldTruncated = false
+        /// It has said last that it takes nothing from here.
+        var refuses = false
         var fetch: StateFetch?
         var serve: StateServe?
 

@@ -28,8 +28,9 @@ extension JoinError: CustomStringConvertible {
             "with replica \(replica) more than \(Limits.storeReplicasMaximum) would be kept: name those that are "
                 + "gone to CRDT.FORGET"
         case .impostor(let replica):
-            "it has changes of this replica, \(replica), that are unknown here: start this workload again, which "
-                + "begins a new epoch"
+            "it has the name of this replica, \(replica), or changes of it that are unknown here: where there is a copy "
+                + "of this folder, remove the file `replica` from one of the two, which then gets a name of its own; "
+                + "else start this workload again, which begins a new epoch"
         case .sealed(let replica):
             "replica \(replica) was given up, and what comes now isn't what the others agreed on: start it again, "
                 + "which begins a new epoch"

@@ -11,9 +11,9 @@ extension ReplicatedStore {
     /// Another replica's digest may be believed.
     mutating func admit(_ digest: GossipMessage.Digest) throws(JoinError) {
         let replica = digest.replica
-        guard !isForgotten(replica), replica.hash != self.replica.hash || replica == self.replica else {
-            throw .sealed(replica)
-        }
+        // Two folders with one name, such as a folder and its copy, would use one dot for two changes.
+        guard replica.hash != self.replica.hash else { throw .impostor(self.replica) }
+        guard !isForgotten(replica) else { throw .sealed(replica) }
         if let place = replicas.place(of: replica) {
             guard isLive(place) else { throw .sealed(replica) }
         } else if replicas.names.contains(where: { $0.hash == replica.hash }) {

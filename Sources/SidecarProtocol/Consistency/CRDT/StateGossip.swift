@@ -34,6 +34,8 @@ package struct StateGossip: Sendable {
         /// A peer knows more of our changes: see `acknowledgements`.
         case acknowledged
         case refused(InstanceID, GossipRefusal)
+        /// A peer doesn't take what this replica says; for good: nor what it says after another start.
+        case refusedBy(InstanceID, isForGood: Bool)
     }
 
     package struct Statistics: Sendable {
@@ -154,10 +156,17 @@ extension StateGossip {
             if digest.wantsAnswer { send(self.digest(store, wantsAnswer: false), index, &effects) }
             return receiveDigest(digest, index, &store, &effects)
         }
+        if case .refused(let name, let isForGood) = message {
+            // Not of an earlier name, which is on its way still.
+            guard name == store.replica else { return }
+            peers[index].refuses = true
+            return effects.append(.refusedBy(id, isForGood: isForGood))
+        }
         // Of one who has left, or hasn't said who it is, nothing is taken: see `Standing`.
         guard store.isAdmitted(peers[index].replica) else { return }
+        peers[index].refuses = false
         switch message {
-        case .digest: break
+        case .digest, .refused: break
         case .deltas(let deltas): receiveDeltas(deltas, index, &store, now, &effects)
         case .part(let part): receivePart(part, index, &store, now, &effects)
         case .acknowledgement(let version, let progress):
@@ -187,7 +196,9 @@ extension StateGossip {
         }
         do throws(JoinError) { try store.admit(digest) } catch {
             effects.append(.refused(peers[index].id, .join(error)))
-            return
+            var isForGood = false
+            if case .gone = error { isForGood = true }
+            return send(.refused(replica, isForGood: isForGood), index, &effects)
         }
         peers[index].replica = replica
         if version[store.replica] > store.counter(of: store.replica) {

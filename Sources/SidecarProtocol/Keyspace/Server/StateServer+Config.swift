@@ -22,6 +22,11 @@ extension StateConfiguration {
         "databases", "appendonly", "appendfsync", "maxmemory-policy", "save",
         "activedefrag", "min-replicas-to-write", "timeout",
     ]
+
+    mutating func remember(_ name: String, _ value: ByteString) {
+        guard let index = remembered.firstIndex(where: { $0.name == name }) else { return }
+        remembered[index].value = value
+    }
 }
 
 extension StateServer {

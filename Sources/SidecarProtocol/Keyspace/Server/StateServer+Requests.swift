@@ -201,7 +201,10 @@ extension StateServer {
         }
         guard configuration.consistency == .eventual, isConditional(command) else { return }
         statistics.conditionalCommands &+= 1
-        if configuration.conditional == .deny {
+        switch configuration.conditional {
+        case .allow: break
+        case .warn: if warned.insert(command.name).inserted { warnings.append(command.name) }
+        case .deny:
             throw CommandError(
                 "\(command.name.uppercased()) would be atomic on this replica only, and the configuration "
                     + "says `conditional: deny`")

@@ -48,6 +48,9 @@ package struct StateServer: ~Copyable {
     var waiting: [ClientID] = []
     var expiresActively = true
     var statistics = ServerStatistics()
+    /// Conditional commands that were told of under `conditional: warn`, and those that are to be.
+    var warned: Set<String> = []
+    var warnings: [String] = []
     var hooks = StateHooks()
     /// What every command that writes is answered, with its code, while what it changed couldn't be kept.
     package var writeRefusal: String?
@@ -184,6 +187,13 @@ package struct StateServer: ~Copyable {
     /// What changed since the last call, in order.
     package mutating func takeMutations() -> [Mutation] {
         keyspace.takeMutations()
+    }
+
+    /// Commands that were atomic on this replica only, each once, since the last call.
+    package mutating func takeWarnings() -> [String] {
+        guard !warnings.isEmpty else { return [] }
+        defer { warnings = [] }
+        return warnings
     }
 
     /// No more requests run until there is room for what they change; those that came wait.

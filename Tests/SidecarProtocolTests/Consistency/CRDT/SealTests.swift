@@ -184,6 +184,24 @@ struct SealTests {
 }
 
 extension SealTests {
+    @Test("two with one name, as a folder and its copy, take nothing of each other, and both say so")
+    func namesakes() throws {
+        var network = ModelNetwork(3)
+        network.deliver()
+        var copy = ModelReplica(1)
+        copy.store = network.replicas[0].store
+        network.replace(2, copy)
+        network.write(0, .setString("k", "one"))
+        network.write(2, .setString("k", "other"))
+        network.deliver()
+        let name = network.replicas[0].store.replica
+        #expect(network.refusals.contains(.join(.impostor(name))))
+        #expect(network.replicas[0].keyspace.string("k") == "one")
+        #expect(network.replicas[2].keyspace.string("k") == "other")
+        let (one, other) = (network.gossips[0].peers, network.gossips[2].peers)
+        #expect(one.map(\.refuses) == [false, true] && other.map(\.refuses) == [true, false])
+    }
+
     @Test("what waits of a replica that left isn't joined after all have said what they have")
     func lateDelta() throws {
         var network = ModelNetwork(3)

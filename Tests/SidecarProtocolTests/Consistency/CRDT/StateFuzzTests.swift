@@ -88,6 +88,7 @@ struct StateFuzzTests {
             .rangesAnswered(session: 1, round: 2, [.equal, .split, .taken]),
             .stateWanted(session: 1, offset: 7), .truncated(other),
             .statePiece(.init(session: 1, offset: 3, bytes: [1, 2])), .acknowledgement(version, nil),
+            .refused(other, isForGood: true),
         ]
         var numbers = SeededNumbers(state: 1)
         for message in messages {

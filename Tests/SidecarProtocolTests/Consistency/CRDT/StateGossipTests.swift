@@ -53,7 +53,7 @@ struct ModelNetwork {
                 if lost > 0, numbers.below(10) == 0 { messages.append((index, to, bytes)) }
             case .apply(let mutations): if keepsKeyspaces { replicas[index].keyspace.apply(mutations) }
             case .refused(_, let refusal): refusals.append(refusal)
-            case .joined, .reconciled, .acknowledged: break
+            case .joined, .reconciled, .acknowledged, .refusedBy: break
             }
         }
     }
