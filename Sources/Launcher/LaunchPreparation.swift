@@ -24,6 +24,7 @@ struct LaunchPreparation {
     /// The node runs from here on, but for a dry run.
     func plan(_ configuration: WorkloadConfiguration) throws(LaunchFailure) -> LaunchPlan {
         try LaunchPreparation.refuseInheritedListeners()
+        try LaunchPreparation.refuseRelativeFolders()
         let executable = ExecutableImage.open(
             try LaunchPreparation.findCommand(configuration.command[0]))
         let system = Folders.paths(for: account)
@@ -67,12 +68,26 @@ struct LaunchPreparation {
         return plan
     }
 
+    /// They would be other folders for each who reads them.
+    private static func refuseRelativeFolders() throws(LaunchFailure) {
+        for name in ["MESH_RUNTIME_DIR", "MESH_STATE_DIR", "MESH_CONFIG_DIR", "MESH_CACHE_DIR"] {
+            guard let folder = Folders.environment(name), !folder.hasPrefix("/") else { continue }
+            throw LaunchFailure(
+                "\(name) is \(folder), which isn't a whole path", fix: "name the folder from / on")
+        }
+    }
+
     private static func makeFolders(_ paths: MeshPaths, _ account: Account) throws(LaunchFailure) {
         // The state's first: the runtime folder may lie in it, and what is made on the way is open to read.
         for (folder, variable) in [
             (paths.state, "MESH_STATE_DIR"), (paths.runtime, "MESH_RUNTIME_DIR"),
             (paths.instancesFolder, "MESH_RUNTIME_DIR"),
         ] { try Folders.make(folder, owner: account.userID, setting: variable) }
+        // Only what is there is hidden from the program, which would make them itself. Where they can't be made, on a
+        // file system that is only read, it can't either.
+        for folder in [paths.config, paths.cache] {
+            try? Folders.make(folder, owner: account.userID, setting: "MESH_CONFIG_DIR or MESH_CACHE_DIR")
+        }
         let longest = "\(paths.instancesFolder)/0123456789abcdef/\(MeshPaths.adminSocketName)"
         guard longest.utf8.count <= Limits.socketPathBytesMaximum else {
             throw LaunchFailure(
