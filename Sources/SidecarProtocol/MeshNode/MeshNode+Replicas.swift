@@ -105,7 +105,7 @@ extension MeshNode {
         replica.failures &+= 1
         replicas[peer] = replica
         let delay = min(
-            Limits.redialDelayFirst * (1 << min(replica.failures, 10)), Limits.redialDelayMaximum)
+            Limits.redialDelayFirst * (1 << min(replica.failures, 10)), Limits.replicaRedialDelayMaximum)
         timers.set(.redialReplica(peer), at: now.monotonic + delay)
     }
 
@@ -213,4 +213,6 @@ extension Limits {
     package static let replicaPeersMaximum = 15
     /// What the higher of two instances gives the lower for its dial.
     package static let replicaDialPatience = MonotonicTime.Span.seconds(1)
+    /// Replicas are few, and a partition isn't over for them before they are dialled.
+    package static let replicaRedialDelayMaximum = MonotonicTime.Span.milliseconds(250)
 }
