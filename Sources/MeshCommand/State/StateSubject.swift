@@ -29,9 +29,11 @@ struct StateSubject {
         return slots.map { "\(folder)/\($0)" }
     }
 
-    /// The only one there is.
+    /// The only one there is. A launch that was refused leaves a folder with nothing but a name.
     func slot() throws(Complaint) -> String {
-        let slots = try slots()
+        var slots = try slots()
+        let written = slots.filter { slot in entries(of: slot).contains { $0 != "lock" && $0 != "replica" } }
+        if !written.isEmpty { slots = written }
         guard slots.count == 1 else {
             throw Complaint(
                 "\"\(text)\" has \(slots.count) replicas here",

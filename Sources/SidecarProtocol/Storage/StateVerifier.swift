@@ -162,7 +162,8 @@ package struct StateVerifier {
                     + "and was durable when record \(frame.sequence) was written, at byte \(offset)"
             case .torn(let deadEnd):
                 return deadEnd == reader.offset
-                    ? nil : "a write was interrupted at byte \(reader.offset); the next start drops it"
+                    ? nil
+                    : "nothing is valid from byte \(reader.offset) on, as an interrupted write leaves it"
             }
         }
     }
