@@ -53,9 +53,15 @@ enum SystemLaunch {
         try Folders.make(top + "/user", owner: 0, mode: 0o711, setting: variable)
         let own = "\(top)/user/\(account.userID)"
         guard !Folders.exists(own) else { return }
-        try checked(mkdir(own, 0o700), "can't make \(own)")
-        try checked(
-            chown(own, account.userID, account.groupID), "can't give \(own) to \(account.name)")
+        // Under another name first, so that a launch beside this one finds none, or one that is the account's.
+        let new = "\(own).\(getpid())"
+        try checked(mkdir(new, 0o700), "can't make \(new)")
+        if chown(new, account.userID, account.groupID) == 0, rename(new, own) == 0 { return }
+        let code = errno
+        rmdir(new)
+        guard code == EEXIST || code == ENOTEMPTY else {
+            throw LaunchFailure("can't give \(own) to \(account.name): \(errorText(code))", fix: "")
+        }
     }
 
     private static func mayBePassed(_ folder: String) -> Bool {
