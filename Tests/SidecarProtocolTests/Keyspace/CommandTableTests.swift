@@ -76,6 +76,16 @@ struct CommandTableTests {
         "  `standing` is `own` for the one that answers, `live` for others and for runs whose end isn't known yet, `left` for",
         "  those of which a later start is known, or that were forgotten, `sealed` once the others agree on its last change,",
         "  and `retired` once all have that. What each had `seen` is as of the last round of gossip, a second ago at most.",
+        "- `INFO crdt`: `crdt_replica` (its own name), `crdt_peers` (replicas it is connected with), `crdt_version`",
+        "  (the last change seen of each run), `crdt_commits` (own deltas), `crdt_joins`, `crdt_duplicates` and",
+        "  `crdt_waited` (deltas of others that were new, that were known, and that came before those they follow",
+        "  upon), `crdt_refused` (messages of others that weren't taken: the log says why), `crdt_refused_by`",
+        "  (replicas that take nothing from here), `crdt_clocks_ahead` (replicas whose changes wait, and by how many",
+        "  milliseconds they lie ahead of the clock), `crdt_reconciliations` (times at which another's state was",
+        "  taken over, since the logs didn't reach back), and what was sent.",
+        "- `INFO storage`: the last record (`storage_records`) and the last one on disk (`storage_durable`), what the",
+        "  log and its snapshot take, how often it was synced, what waits for the disk (`storage_unwritten_bytes`),",
+        "  and whether that is full.",
     ]
 
     private static let notifications = [
