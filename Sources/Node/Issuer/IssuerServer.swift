@@ -55,6 +55,15 @@ final class IssuerServer: ServerConnectionDelegate {
         file.ended(asker.processID, startTime: asker.startTime) { allRights }
     }
 
+    /// Word of an end comes by another thread, and may come after the request of one who has waited for the end.
+    ///
+    /// - Returns: Whether anybody has ended.
+    private func noteEnds() -> Bool {
+        let ended = processes.keys.filter { watch.hasEnded($0) }
+        for token in ended { processEnded(token) }
+        return !ended.isEmpty
+    }
+
     // MARK: Connections
 
     func connected(_ connection: ServerConnection) {}
@@ -92,9 +101,13 @@ final class IssuerServer: ServerConnectionDelegate {
             return .refused("process \(connection.peer.processID) has ended")
         }
         warn(of: domain.issuerCertificate, at: now)
-        let answer = policy.answer(
-            request, from: process, userID: connection.peer.userID, domain: domain, at: now.wall,
-            serial: .random(in: 1...UInt64.max))
+        func ask() -> IssuerAnswer {
+            policy.answer(
+                request, from: process, userID: connection.peer.userID, domain: domain, at: now.wall,
+                serial: .random(in: 1...UInt64.max))
+        }
+        var answer = ask()
+        if case .refused = answer, noteEnds() { answer = ask() }
         // Before the answer: a name that somebody has is known to the next issuer, whenever this one dies.
         if case .issued = answer { save(process) }
         return answer

@@ -70,9 +70,21 @@ final class ProcessWatch: Sendable {
     }
 
     func forget(_ token: Token) {
-        guard state.withLock({ $0.watched.remove(token) }) != nil else { return }
-        _ = mesh_epoll_remove(epoll, token.descriptor)
-        close(token.descriptor)
+        state.withLock { state in
+            guard state.watched.remove(token) != nil else { return }
+            _ = mesh_epoll_remove(epoll, token.descriptor)
+            close(token.descriptor)
+        }
+    }
+
+    /// Whether the process has ended, told or not: the event may be on its way still.
+    func hasEnded(_ token: Token) -> Bool {
+        // Under the lock, since the descriptor may be closed and be another's without it.
+        state.withLock { state in
+            guard state.watched.contains(token) else { return true }
+            var question = pollfd(fd: token.descriptor, events: Int16(POLLIN), revents: 0)
+            return poll(&question, 1, 0) == 1
+        }
     }
 
     /// Reports events, on this thread, for ever.
