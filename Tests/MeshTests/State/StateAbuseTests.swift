@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(10)))
 struct StateAbuseTests {
     /// A client without a library, so that it can send what none would.
     private static let client = """
