@@ -40,6 +40,8 @@ package struct RequestParser {
     private var requestBytes = 0
     /// An argument that is long enough to be read into its own buffer, with its closing CR LF.
     private var long: [UInt8]?
+    /// What the last request began with: mostly the next one begins with the same word, and shares its buffer.
+    private var word = ByteString.empty
 
     package init() {}
 
@@ -67,8 +69,10 @@ package struct RequestParser {
     }
 
     package mutating func next() -> Step {
-        // A copy of the reference, not of the bytes: the buffer itself isn't changed below.
-        let input = buffer
+        // The buffer itself isn't changed below.
+        var input: [UInt8] = []
+        swap(&input, &buffer)
+        defer { swap(&input, &buffer) }
         return input.withUnsafeBytes { bytes in
             while true {
                 if missing == 0 {
@@ -89,7 +93,35 @@ package struct RequestParser {
 
     // MARK: An array of bulk strings
 
+    /// The number of a line like `$16`, where the whole line has arrived, and the number is of one to four digits
+    /// without a leading zero, as nearly all are; nil: the line is looked at more closely.
+    @inline(__always)
+    private static func shortNumber(
+        _ bytes: UnsafeRawBufferPointer, at start: Int
+    ) -> (number: Int, end: Int)? {
+        let limit = min(bytes.count &- 1, start &+ 6)
+        var index = start &+ 1
+        guard index < limit, bytes[index] != 48 else { return nil }
+        var number = 0
+        while index < limit {
+            let digit = bytes[index] &- 48
+            guard digit < 10 else { break }
+            number = number &* 10 &+ Int(digit)
+            index &+= 1
+        }
+        guard number > 0, index < limit, bytes[index] == 13 else { return nil }
+        return (number, index &+ 2)
+    }
+
     private mutating func readCount(_ bytes: UnsafeRawBufferPointer) -> Step? {
+        if let (count, end) = RequestParser.shortNumber(bytes, at: position),
+            count <= 10 || !isUnauthenticated
+        {
+            position = end
+            looked = end
+            missing = count
+            return nil
+        }
         guard let line = lineEnd(bytes) else {
             return tooLong(bytes) ? .violation("too big mbulk count string") : .incomplete
         }
@@ -105,6 +137,7 @@ package struct RequestParser {
     }
 
     private mutating func readArguments(_ bytes: UnsafeRawBufferPointer) -> Step? {
+        if length < 0 { readShortArguments(bytes) }
         while missing > 0 {
             if length < 0, let step = readLength(bytes) { return step }
             if long != nil {
@@ -119,7 +152,7 @@ package struct RequestParser {
             } else {
                 guard bytes.count - position >= length + 2 else { return .incomplete }
                 let argument = UnsafeRawBufferPointer(rebasing: bytes[position..<(position + length)])
-                arguments.append(ByteString(Array(argument)))
+                arguments.append(arguments.isEmpty ? firstWord(argument) : ByteString(Array(argument)))
                 position += length + 2
                 looked = position
             }
@@ -127,6 +160,36 @@ package struct RequestParser {
             missing -= 1
         }
         return .request
+    }
+
+    /// Reads on as long as an argument is short and whole, and so without any of what the others need.
+    private mutating func readShortArguments(_ bytes: UnsafeRawBufferPointer) {
+        var start = position
+        var left = missing
+        var total = requestBytes
+        while left > 0, start < bytes.count, bytes[start] == UInt8(ascii: "$"),
+            let (count, begin) = RequestParser.shortNumber(bytes, at: start),
+            begin &+ count &+ 2 <= bytes.count, count <= bulkBytesMaximum,
+            total &+ count <= requestBytesMaximum
+        {
+            let argument = UnsafeRawBufferPointer(rebasing: bytes[begin..<(begin &+ count)])
+            arguments.append(arguments.isEmpty ? firstWord(argument) : ByteString(Array(argument)))
+            total &+= count
+            start = begin &+ count &+ 2
+            left &-= 1
+        }
+        guard left < missing else { return }
+        (position, looked, missing, requestBytes) = (start, start, left, total)
+    }
+
+    private mutating func firstWord(_ argument: UnsafeRawBufferPointer) -> ByteString {
+        let isSame =
+            argument.count == word.count && word.bytes.withUnsafeBytes { ByteString.isSame($0, argument) }
+        if isSame { return word }
+        let found = ByteString(Array(argument))
+        // What is longer is no command's name, and isn't kept.
+        if argument.count <= 32 { word = found }
+        return found
     }
 
     private mutating func readLength(_ bytes: UnsafeRawBufferPointer) -> Step? {
