@@ -48,6 +48,14 @@ package struct MonotonicTime: Hashable, Comparable, Sendable {
     }
 }
 
+extension MonotonicTime? {
+    /// nil is later than any time.
+    static func earlier(_ one: MonotonicTime?, _ other: MonotonicTime?) -> MonotonicTime? {
+        guard let one, let other else { return one ?? other }
+        return min(one, other)
+    }
+}
+
 /// Milliseconds since 1970-01-01 UTC, as certificates and records use them. It may step.
 package struct WallTime: Hashable, Comparable, Sendable {
     package var milliseconds: Int64

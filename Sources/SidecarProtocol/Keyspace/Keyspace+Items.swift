@@ -187,10 +187,10 @@ extension Keyspace {
     // MARK: Recording
 
     @inline(__always)
-    mutating func record(_ mutation: Mutation) {
+    mutating func record(_ mutation: consuming Mutation) {
         guard isRecording else { return }
-        mutations.append(mutation)
         mutationBytes &+= mutation.valueBytes
+        mutations.append(mutation)
         if mutationBytes > mutationBytesMaximum { dropOverwritten() }
     }
 
@@ -214,13 +214,11 @@ extension Keyspace {
         mutationBytesMaximum = max(Limits.replicatedTurnBytesMaximum, bytes * 2)
     }
 
-    package mutating func takeMutations() -> [Mutation] {
-        let taken = mutations
-        (mutations, mutationBytes) = ([], 0)
-        // The next turn is likely as long as this one.
-        if taken.count > 16 { mutations.reserveCapacity(min(taken.count, 1_024)) }
+    /// Gives what was recorded for an empty array, which is filled next: so two arrays are enough for all turns.
+    mutating func swapMutations(_ empty: inout [Mutation]) {
+        swap(&mutations, &empty)
+        mutationBytes = 0
         mutationBytesMaximum = Limits.replicatedTurnBytesMaximum
-        return taken
     }
 
     /// A key of the selected database as mutations name it.

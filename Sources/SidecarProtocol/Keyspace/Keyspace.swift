@@ -26,8 +26,9 @@ package struct Keyspace {
     // MARK: The command that runs
 
     var arguments: ContiguousArray<ByteString> = []
+    var command: Command?
     /// The name of the command as errors give it: `config|get`.
-    var commandName = ""
+    var commandName: String { command?.name ?? "" }
     var reply = RESPWriter()
     /// The database of the client whose command it is.
     var selected = 0

@@ -17,7 +17,8 @@ extension StateReplica {
     /// The client doesn't take its answers, or takes them again.
     package mutating func paused(_ client: ClientID, _ isPaused: Bool) { server.setPaused(client, isPaused) }
 
-    package func wantsInput(from client: ClientID) -> Bool { server.wantsInput(client) }
+    /// `mutating`, though nothing changes: else the whole replica is copied for the call.
+    package mutating func wantsInput(from client: ClientID) -> Bool { server.wantsInput(client) }
 
     /// Runs the scripts of EVAL and its relatives.
     package mutating func use(_ engine: any ScriptEngine) {

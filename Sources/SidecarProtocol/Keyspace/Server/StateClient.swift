@@ -34,17 +34,24 @@ final class StateClient {
     var noEvict = false
     var noTouch = false
     var replies = Replies.all
-    var lastCommand = "NULL"
+    /// nil: none has run yet.
+    var lastCommand: Command?
 
     // MARK: What it does
 
-    var transaction: Transaction?
+    var transaction: Transaction? { didSet { isInTransaction = transaction != nil } }
     var watched: [(database: Int, key: ByteString)] = []
     /// A key that it watches has changed.
     var isDisturbed = false
     var blocked: Blocked?
-    var channels: [ByteString] = []
-    var patterns: [ByteString] = []
+    var channels: [ByteString] = [] { didSet { subscriptions = channels.count + patterns.count } }
+    var patterns: [ByteString] = [] { didSet { subscriptions = channels.count + patterns.count } }
+
+    // What is asked of every command. A plain number of an object is read without the runtime's check that
+    // nobody changes it meanwhile, which a collection isn't.
+
+    private(set) var isInTransaction = false
+    private(set) var subscriptions = 0
 
     enum Replies {
         case all, none, allButNext, allButThis
@@ -69,10 +76,10 @@ final class StateClient {
         self.isAuthenticated = isAuthenticated
     }
 
-    var subscriptions: Int { channels.count + patterns.count }
-
     /// One line of CLIENT LIST.
-    func description(now: Now) -> String {
+    ///
+    /// - Parameter unread: bytes that arrived and aren't read yet.
+    func description(now: Now, unread: Int) -> String {
         var flags = ""
         if transaction != nil { flags += "x" }
         if blocked != nil { flags += "b" }
@@ -86,11 +93,12 @@ final class StateClient {
             ("idle", String((now.monotonic - lastUse.monotonic).milliseconds / 1000)),
             ("flags", flags.isEmpty ? "N" : flags), ("db", String(database)), ("sub", String(channels.count)),
             ("psub", String(patterns.count)), ("ssub", "0"),
-            ("multi", String(transaction?.calls.count ?? -1)), ("qbuf", String(parser.pendingBytes)),
+            ("multi", String(transaction?.calls.count ?? -1)), ("qbuf", String(unread)),
             ("qbuf-free", "0"), ("argv-mem", "0"), ("multi-mem", String(transaction?.bytes ?? 0)),
             ("rbs", "1024"), ("rbp", "0"), ("obl", String(output.count)), ("oll", "0"), ("omem", "0"),
-            ("tot-mem", String(output.capacity + parser.pendingBytes)), ("events", "r"),
-            ("cmd", lastCommand), ("user", "default"), ("redir", "-1"), ("resp", String(version)),
+            ("tot-mem", String(output.capacity + unread)), ("events", "r"),
+            ("cmd", lastCommand?.name ?? "NULL"), ("user", "default"), ("redir", "-1"),
+            ("resp", String(version)),
         ]
         return fields.map { "\($0)=\($1)" }.joined(separator: " ")
     }

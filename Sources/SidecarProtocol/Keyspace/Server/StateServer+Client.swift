@@ -30,7 +30,7 @@ extension StateServer {
     }
 
     mutating func clientInfo() {
-        keyspace.reply.verbatim(Array((current.description(now: now) + "\n").utf8))
+        keyspace.reply.verbatim(Array((description(of: current) + "\n").utf8))
     }
 
     mutating func listClients() throws(CommandError) {
@@ -48,8 +48,13 @@ extension StateServer {
         } else if arguments.count != 2 {
             throw .syntax
         }
-        let lines = chosen.compactMap { clients[$0]?.description(now: now) }
+        let lines = chosen.compactMap { clients[$0].map { description(of: $0) } }
         keyspace.reply.verbatim(Array(lines.map { $0 + "\n" }.joined().utf8))
+    }
+
+    private func description(of client: StateClient) -> String {
+        let unread = client === current ? parser.pendingBytes : client.parser.pendingBytes
+        return client.description(now: now, unread: unread)
     }
 
     private func clientKind(_ word: ByteString) throws(CommandError) -> (StateClient) -> Bool {

@@ -1,4 +1,7 @@
 // From bytes to commands (networking.c, server.c).
+//
+// What runs for every command is `mutating` throughout: to call a method that isn't, on the server that is being
+// changed, the compiler copies the whole server, a kilobyte, for the time of the call.
 
 extension StateServer {
     /// Makes `client` the one whose replies are written.
@@ -21,15 +24,17 @@ extension StateServer {
     /// Runs a connection's requests until there are no more, or it has to wait.
     mutating func work(_ client: StateClient) {
         enter(client)
-        client.parser.bulkBytesMaximum = keyspace.settings.stringBytesMaximum
-        client.parser.requestBytesMaximum = keyspace.settings.requestBytesMaximum
-        client.parser.isUnauthenticated = !client.isAuthenticated
+        swap(&parser, &client.parser)
+        defer { swap(&parser, &client.parser) }
+        parser.bulkBytesMaximum = keyspace.settings.stringBytesMaximum
+        parser.requestBytesMaximum = keyspace.settings.requestBytesMaximum
+        parser.isUnauthenticated = !client.isAuthenticated
         while client.blocked == nil, !client.isClosing, !client.isPaused,
             keyspace.reply.bytes.count < Limits.stateUnreadReplyBytesMaximum
         {
             client.isHungry = false
             if isTurnFull { return wait(client) }
-            switch client.parser.next() {
+            switch parser.next() {
             case .incomplete:
                 client.isHungry = true
                 return
@@ -38,11 +43,9 @@ extension StateServer {
                 client.isClosing = true
                 return
             case .request:
-                swap(&keyspace.arguments, &client.parser.arguments)
-                run()
-                if client.parser.isUnauthenticated {
-                    client.parser.isUnauthenticated = !client.isAuthenticated
-                }
+                swap(&keyspace.arguments, &parser.arguments)
+                run(client)
+                if parser.isUnauthenticated { parser.isUnauthenticated = !client.isAuthenticated }
             }
         }
     }
@@ -65,9 +68,8 @@ extension StateServer {
     }
 
     /// One request, whose words are the keyspace's arguments.
-    private mutating func run() {
+    private mutating func run(_ client: StateClient) {
         statistics.commands &+= 1
-        let client = current
         let start = keyspace.reply.bytes.count
         let mode = client.replies
         dispatch()
@@ -82,7 +84,7 @@ extension StateServer {
     private mutating func silence(_ client: StateClient, _ mode: StateClient.Replies, from start: Int) {
         switch (mode, client.replies) {
         case (_, .none), (.allButThis, .allButThis):
-            if !client.lastCommand.hasSuffix("subscribe") {
+            if client.lastCommand?.name.hasSuffix("subscribe") != true {
                 keyspace.reply.bytes.removeLast(keyspace.reply.bytes.count - start)
             }
             if client.replies == .allButThis { client.replies = .all }
@@ -100,7 +102,7 @@ extension StateServer {
             statistics.errors &+= 1
             return refuse(error)
         }
-        if current.transaction != nil, !Self.runsInTransaction(command) { return queue(command) }
+        if current.isInTransaction, !Self.runsInTransaction(command) { return queue(command) }
         call(command)
     }
 
@@ -119,24 +121,28 @@ extension StateServer {
     }
 
     /// The command that the arguments name, with as many words as it takes.
-    func commandOfCall() throws(CommandError) -> Command {
-        let arguments = keyspace.arguments
-        guard let index = table.index(of: arguments[0]) else { throw unknownCommand() }
-        var command = table.commands[index]
-        if !command.subcommands.isEmpty, arguments.count > 1 {
-            guard let subcommand = command.subcommand(arguments[1]) else {
+    mutating func commandOfCall() throws(CommandError) -> Command {
+        if keyspace.arguments[0] != called.word {
+            guard let index = table.index(of: keyspace.arguments[0]) else { throw unknownCommand() }
+            called = (keyspace.arguments[0], table.commands[index])
+        }
+        var command = called.command
+        let count = keyspace.arguments.count
+        if !command.subcommands.isEmpty, count > 1 {
+            let word = keyspace.arguments[1]
+            guard let subcommand = command.subcommand(word) else {
                 let name = command.name.uppercased()
                 throw CommandError(
-                    "unknown subcommand '", ByteString(Array(arguments[1].bytes.prefix(128))),
+                    "unknown subcommand '", ByteString(Array(word.bytes.prefix(128))),
                     "'. Try \(name) HELP.")
             }
             command = subcommand
         }
-        guard command.allowsCount(arguments.count) else { throw .arity(command.name) }
+        guard command.allowsCount(count) else { throw .arity(command.name) }
         return command
     }
 
-    private func unknownCommand() -> CommandError {
+    private mutating func unknownCommand() -> CommandError {
         // As C has it, a word ends at its first zero byte.
         func word(_ argument: ByteString) -> ArraySlice<UInt8> { argument.bytes.prefix { $0 != 0 } }
         var text = Array("unknown command '".utf8) + word(keyspace.arguments[0]).prefix(128)
@@ -155,7 +161,7 @@ extension StateServer {
         if !current.isAuthenticated, !command.flags.contains(.noAuth) {
             throw CommandError(coded: "NOAUTH Authentication required.")
         }
-        if current.transaction != nil, command.flags.contains(.noMulti) {
+        if current.isInTransaction, command.flags.contains(.noMulti) {
             throw CommandError("Command not allowed inside a transaction")
         }
         if command.flags.contains(.protected), !configuration.allowsDebug {
@@ -166,7 +172,7 @@ extension StateServer {
         }
         if configuration.consistency != .none { try admitToReplicas(command) }
         if configuration.memoryMaximum > 0 { try admitToMemory(command) }
-        if let writeRefusal, mayWrite(command) { throw CommandError(coded: writeRefusal) }
+        if writeRefusal != nil { try admitToFullDisk(command) }
         if current.subscriptions > 0, current.version == 2, !Self.runsWhileSubscribed(command) {
             throw CommandError(
                 "Can't execute '\(command.name)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
@@ -174,13 +180,16 @@ extension StateServer {
         }
     }
 
-    private func mayWrite(_ command: Command) -> Bool {
-        if command.flags.contains(.write) { return true }
-        guard command.name == "exec", let transaction = current.transaction else { return false }
-        return transaction.calls.contains { $0.command.flags.contains(.write) }
+    private mutating func admitToFullDisk(_ command: Command) throws(CommandError) {
+        guard let writeRefusal else { return }
+        var mayWrite = command.flags.contains(.write)
+        if command.name == "exec", let transaction = current.transaction {
+            mayWrite = transaction.calls.contains { $0.command.flags.contains(.write) }
+        }
+        if mayWrite { throw CommandError(coded: writeRefusal) }
     }
 
-    private func admitToMemory(_ command: Command) throws(CommandError) {
+    private mutating func admitToMemory(_ command: Command) throws(CommandError) {
         guard keyspace.footprint > configuration.memoryMaximum else { return }
         var isRefused = command.flags.contains(.denyoom)
         if let transaction = current.transaction {
@@ -199,7 +208,9 @@ extension StateServer {
                 "\(command.name.uppercased()) is not available under `consistency: "
                     + "\(configuration.consistency.rawValue)`")
         }
-        guard configuration.consistency == .eventual, isConditional(command) else { return }
+        guard configuration.consistency == .eventual, command.isConditional(keyspace.arguments) else {
+            return
+        }
         statistics.conditionalCommands &+= 1
         switch configuration.conditional {
         case .allow: break
@@ -208,17 +219,6 @@ extension StateServer {
             throw CommandError(
                 "\(command.name.uppercased()) would be atomic on this replica only, and the configuration "
                     + "says `conditional: deny`")
-        }
-    }
-
-    private func isConditional(_ command: Command) -> Bool {
-        switch command.conditional {
-        case .never: return false
-        case .always: return true
-        case .withWords(let words):
-            return keyspace.arguments.dropFirst(2).contains { argument in
-                words.contains { argument.isWord($0) }
-            }
         }
     }
 
@@ -238,8 +238,9 @@ extension StateServer {
 
     /// Runs a command that was admitted.
     mutating func call(_ command: Command) {
-        keyspace.commandName = command.name
-        current.lastCommand = command.name
+        // Mostly it is the same as before, and then no reference is counted.
+        if keyspace.command !== command { keyspace.command = command }
+        if current.lastCommand !== command { current.lastCommand = command }
         do throws(CommandError) {
             switch command.run {
             case .data(let body): try body(&keyspace)
@@ -255,6 +256,21 @@ extension StateServer {
 }
 
 extension Command {
+    /// Whether this call depends on what it finds; see `Condition`.
+    func isConditional(_ arguments: ContiguousArray<ByteString>) -> Bool {
+        switch conditional {
+        case .never: return false
+        case .always: return true
+        case .withWords(let words):
+            var place = 2
+            while place < arguments.count {
+                for word in words where arguments[place].isWord(word) { return true }
+                place += 1
+            }
+            return false
+        }
+    }
+
     func subcommand(_ word: ByteString) -> Command? {
         subcommands.first { command in
             let part = command.name.utf8.drop { $0 != UInt8(ascii: "|") }.dropFirst()

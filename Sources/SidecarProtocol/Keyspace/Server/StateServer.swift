@@ -7,7 +7,8 @@
 //   make the same bytes, so a simulator drives the server as the sidecar does.
 //
 //   While a connection's requests run, its output is the keyspace's reply buffer: `enter` puts the one away
-//   and takes the other out. A reply goes to nobody else but by `enter` of that connection.
+//   and takes the other out. A reply goes to nobody else but by `enter` of that connection. Its parser is
+//   the server's own for as long.
 //
 //   Order within one call: the requests of the connection, each followed by whoever it wakes; then the
 //   requests that those woken had sent meanwhile. What is changed stands in `mutations` in that order. A
@@ -24,11 +25,15 @@ package struct StateServer: ~Copyable {
     let memoryGranted: Int
     package var scripts: ScriptCache
     let table = CommandTable.standard
+    /// The last command that was looked up, and the word that it was looked up by.
+    var called: (word: ByteString, command: Command)
 
     /// Never walked in its own order, which isn't the same twice.
     var clients: [ClientID: StateClient] = [:]
     /// Whose requests run.
     var current: StateClient
+    /// The parser of the connection whose requests run.
+    var parser = RequestParser()
     let nobody: StateClient
     var now: Now
     let started: Now
@@ -63,6 +68,7 @@ package struct StateServer: ~Copyable {
         scripts = ScriptCache(hash: keyspace.hash)
         self.now = now
         started = now
+        called = (ByteString(table.commands[0].name), table.commands[0])
         nobody = StateClient(
             id: ClientID(0), address: "", localAddress: "", now: now, isAuthenticated: true)
         current = nobody
@@ -100,8 +106,8 @@ package struct StateServer: ~Copyable {
         finish()
     }
 
-    /// Whether the connection's input shall be read.
-    package func wantsInput(_ id: ClientID) -> Bool {
+    /// Whether the connection's input shall be read. `mutating` as what runs commands is: see `work`.
+    package mutating func wantsInput(_ id: ClientID) -> Bool {
         guard let client = clients[id] else { return false }
         if client.isClosing { return false }
         return client.isHungry || client.parser.pendingBytes < Limits.stateUnreadInputBytesMaximum
@@ -186,7 +192,9 @@ package struct StateServer: ~Copyable {
 
     /// What changed since the last call, in order.
     package mutating func takeMutations() -> [Mutation] {
-        keyspace.takeMutations()
+        var taken: [Mutation] = []
+        keyspace.swapMutations(&taken)
+        return taken
     }
 
     /// Commands that were atomic on this replica only, each once, since the last call.
