@@ -15,6 +15,14 @@ extension Keyspace {
     }
 
     mutating func set() throws(CommandError) {
+        if arguments.count == 3 {
+            // Taken out and not copied, so that no reference is counted.
+            var (key, value) = (ByteString.empty, ByteString.empty)
+            swap(&key, &arguments[1])
+            swap(&value, &arguments[2])
+            store(value, under: key, at: find(key))
+            return reply.ok()
+        }
         let options = arguments.count > 3 ? try setOptions(from: 3, isGet: false) : SetOptions()
         let expiry = try options.expiry(at: now, for: "set")
         let key = arguments[1]
@@ -46,27 +54,26 @@ extension Keyspace {
     mutating func store(
         _ bytes: ByteString, under key: ByteString, at existing: Int?, keepingExpiry: Bool = false
     ) -> Int {
-        // What replicas delete has no expiry any more: it is set anew where it stays.
-        let isOtherKind = isRecording && existing.map { value(at: $0).kind != .string } ?? false
-        if isRecording {
-            if isOtherKind { record(.delete(stored(key))) }
-            record(.setString(stored(key), bytes))
-        }
         guard let existing else {
+            record(.setString(stored(key), bytes))
             let index = add(key, Value(string: bytes))
             notify(.string, "set", key)
             return index
         }
-        databases[selected].items[existing].value.value = Value(string: bytes)
-        databases[selected].items[existing].value.touched = now / 1000
-        changed(at: existing)
+        let old = databases[selected].items[existing].replaceString(bytes, at: now)
+        footprint &+= old.growth
+        // The key that stands in the table: the argument's copy of it needn't be kept.
+        let stored = stored(old.key)
+        if old.isOtherKind { record(.delete(stored)) }
+        record(.setString(stored, bytes))
+        changed(key)
         notify(.string, "set", key)
-        let expiry = databases[selected].items[existing].value.expiry
-        if expiry != Item.never {
+        if old.expiry != Item.never {
             if !keepingExpiry {
                 setExpiry(key, at: existing, Item.never)
-            } else if isOtherKind {
-                record(.setExpiry(stored(key), WallTime(milliseconds: expiry)))
+            } else if old.isOtherKind {
+                // What replicas delete has no expiry any more: it is set anew where it stays.
+                record(.setExpiry(stored, WallTime(milliseconds: old.expiry)))
             }
         }
         return existing
@@ -186,6 +193,23 @@ extension Keyspace {
         record(.setString(stored(key), text))
         notify(.string, "incrbyfloat", key)
         reply.bulk(text)
+    }
+}
+
+extension HashTable.Entry where Value == Keyspace.Item {
+    /// Puts a string in the place of the value, whatever that was. The expiry stays.
+    ///
+    /// All at once, since each way from the keyspace to an item asks of three arrays whether anybody else has them.
+    fileprivate mutating func replaceString(_ bytes: ByteString, at now: Int64) -> (
+        key: ByteString, isOtherKind: Bool, expiry: Int64, growth: Int
+    ) {
+        let isOtherKind = value.value.kind != .string
+        value.value = SidecarProtocol.Value(string: bytes)
+        value.touched = now / 1000
+        let footprint = value.value.footprint &+ key.count &+ Keyspace.keyFootprint
+        let growth = footprint &- value.footprint
+        value.footprint = footprint
+        return (key, isOtherKind, value.expiry, growth)
     }
 }
 
