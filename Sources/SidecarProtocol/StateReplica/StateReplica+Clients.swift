@@ -10,6 +10,18 @@ extension StateReplica {
         _ bytes: UnsafeRawBufferPointer, from client: ClientID, at now: Now
     ) {
         server.receive(bytes, from: client, now: now)
+        if isServing { StateReplica.absorb(&server.keyspace, into: &store, at: now) }
+    }
+
+    /// The beginning of the turn's delta, where that is plain strings: see `ReplicatedStore.absorb`.
+    private static func absorb(_ keyspace: inout Keyspace, into store: inout ReplicatedStore, at now: Now) {
+        let count = keyspace.mutations.count
+        store.absorb(&keyspace.mutations, at: now)
+        if keyspace.mutations.isEmpty {
+            keyspace.mutationBytes = 0
+        } else if keyspace.mutations.count < count {
+            keyspace.mutationBytes = keyspace.mutations.reduce(0) { $0 + $1.valueBytes }
+        }
     }
 
     package mutating func closed(_ client: ClientID, at now: Now) { server.close(client, now: now) }

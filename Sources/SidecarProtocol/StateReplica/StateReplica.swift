@@ -97,6 +97,8 @@ package struct StateReplica: ~Copyable {
     var lastRecord: UInt64 = 0
     var durable: UInt64 = 0
     var effects: [Effect] = []
+    /// Empty: what the next turn's changes are taken into.
+    private var taken: [Mutation] = []
 
     struct HeldAnswer {
         let client: ClientID
@@ -209,14 +211,21 @@ package struct StateReplica: ~Copyable {
 extension StateReplica {
     /// What the clients' commands changed goes to the log and to the replicas.
     mutating func commit(at now: Now) {
-        var mutations = server.takeMutations()[...]
-        while !mutations.isEmpty {
-            let part = mutations.prefix(mutations.countForDelta)
-            mutations = mutations.dropFirst(part.count)
-            guard store.commit(part, at: now) != nil else { continue }
-            keep(store.committed)
-            gossip(.committed, at: now)
+        let isOne = server.keyspace.mutationBytes <= Limits.replicatedDeltaBytesMaximum
+        var mutations: [Mutation] = []
+        swap(&mutations, &taken)
+        server.keyspace.swapMutations(&mutations)
+        var start = 0
+        while start < mutations.count || store.open != nil {
+            let end = isOne ? mutations.count : start + mutations[start...].countForDelta
+            if store.commit(mutations[start..<end], at: now) {
+                keep(store.committed)
+                gossip(.committed, at: now)
+            }
+            start = end
         }
+        mutations.removeAll(keepingCapacity: mutations.capacity <= 1 << 11)
+        swap(&mutations, &taken)
         correct(at: now)
     }
 

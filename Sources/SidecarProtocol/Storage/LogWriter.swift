@@ -137,6 +137,8 @@ struct LogWriter {
     private mutating func writeFrames(_ flight: inout Flight) {
         guard let segment = flight.segment ?? segments.last, let start = flight.end ?? end else { return }
         var bytes: [UInt8] = []
+        bytes.reserveCapacity(
+            max(0, min(unwrittenBytes, segment.size - start, Limits.stateBatchBytesMaximum)))
         var count = 0
         for record in pending {
             let needed = StateFrame.encodedBytes(payload: record.payload.count)

@@ -36,7 +36,8 @@ struct CompactWriter {
 
     mutating func string(_ value: ByteString) {
         unsigned(UInt64(value.count))
-        bytes += value.bytes
+        // As a buffer, since an array would be retained meanwhile.
+        value.bytes.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
     }
 }
 

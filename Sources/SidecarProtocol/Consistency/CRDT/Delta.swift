@@ -34,10 +34,13 @@ package struct Delta: Hashable, Sendable {
 }
 
 extension Delta {
-    package func encoded() -> [UInt8] {
+    package func encoded() -> [UInt8] { encoded(behind: [], count: 0) }
+
+    /// - Parameter strings: so many operations that precede its own, encoded, which name no replica.
+    func encoded(behind strings: [UInt8], count: Int) -> [UInt8] {
         let table = replicaTable()
         var out = CompactWriter()
-        out.bytes.reserveCapacity(64 + operations.count * 32)
+        out.bytes.reserveCapacity(64 + strings.count + operations.count * 32)
         out.byte(Delta.version)
         origin.encode(into: &out)
         out.unsigned(from)
@@ -48,7 +51,8 @@ extension Delta {
         }
         out.unsigned(UInt64(dependencies.entries.count))
         for entry in dependencies.entries { Dot(entry.replica, entry.counter).encode(into: &out, table) }
-        out.unsigned(UInt64(operations.count))
+        out.unsigned(UInt64(count + operations.count))
+        out.bytes += strings
         for operation in operations { operation.encode(into: &out, table) }
         return out.bytes
     }

@@ -32,13 +32,6 @@ struct Entry: Sendable {
 
     var isPlain: Bool { box == nil }
 
-    /// False, and nothing is changed, where the key holds more than one string.
-    mutating func replacePlain(_ register: Register<ByteString>) -> Bool {
-        guard box == nil else { return false }
-        plain = register
-        return true
-    }
-
     var contents: Contents {
         if let box { return box.contents }
         var contents = Contents()

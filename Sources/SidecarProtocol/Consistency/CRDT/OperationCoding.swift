@@ -51,6 +51,33 @@ extension Operation {
         }
     }
 
+    /// As `encode` does of a `setString` without resets.
+    static func encodeString(
+        _ key: ByteString, isFresh: Bool, _ value: ByteString, into out: inout CompactWriter
+    ) {
+        let head = Code.setString.rawValue | (isFresh ? freshBit : 0)
+        guard key.count < 0x80, value.count < 0x80 else {
+            out.byte(head)
+            out.string(key)
+            return out.string(value)
+        }
+        // Short strings are put together first and appended once.
+        let count = 3 + key.count + value.count
+        key.bytes.withUnsafeBytes { key in
+            value.bytes.withUnsafeBytes { value in
+                withUnsafeTemporaryAllocation(byteCount: count, alignment: 1) { piece in
+                    let middle = 2 + key.count
+                    piece[0] = head
+                    piece[1] = UInt8(truncatingIfNeeded: key.count)
+                    UnsafeMutableRawBufferPointer(rebasing: piece[2..<middle]).copyMemory(from: key)
+                    piece[middle] = UInt8(truncatingIfNeeded: value.count)
+                    UnsafeMutableRawBufferPointer(rebasing: piece[(middle + 1)...]).copyMemory(from: value)
+                    out.bytes.append(contentsOf: piece)
+                }
+            }
+        }
+    }
+
     func encode(into out: inout CompactWriter, _ table: [ReplicaID]) {
         let resets = resets
         out.byte(

@@ -3,15 +3,54 @@
 extension ReplicatedStore {
     /// Takes over mutations that the keyspace has already made.
     ///
-    /// - Returns: What the other replicas must be told; nil where there is nothing to tell.
-    package mutating func commit(_ mutations: some Collection<Mutation>, at now: Now) -> Delta? {
-        var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
-        draft.operations.reserveCapacity(mutations.count)
+    /// - Returns: Whether the other replicas must be told something, which `committed` then is.
+    package mutating func commit(_ mutations: ArraySlice<Mutation>, at now: Now) -> Bool {
+        var draft = open.take() ?? newDraft(at: now)
+        seen[0] += UInt64(draft.stringCount)
         for mutation in mutations {
             commit(mutation, &draft)
             if !corrections.isEmpty { renewCorrections(after: mutation) }
         }
-        return finish(draft)
+        let isAny = finish(draft) != nil
+        draft.strings.bytes.removeAll(keepingCapacity: draft.strings.bytes.capacity <= 1 << 16)
+        room = draft.strings
+        return isAny
+    }
+
+    /// Begins the next `commit` with the first of these mutations, as far as they are plain strings, and takes
+    /// them away: while what a command has touched is still in the processor's cache. Until the commit they are
+    /// unseen: nothing tells of them.
+    mutating func absorb(_ mutations: inout [Mutation], at now: Now) {
+        guard case .setString? = mutations.first, corrections.isEmpty else { return }
+        if open == nil { open = newDraft(at: now) }
+        var count = 0
+        while count < mutations.count, case .setString = mutations[count] {
+            // Taken out and not copied, and so on to where it stays: no reference is counted.
+            var mutation = Mutation.deleteAll
+            swap(&mutation, &mutations[count])
+            guard case .setString(let key, let value) = mutation else { break }
+            let place = entries.index(of: key)
+            guard isPlain(place), open!.strings.bytes.count + key.count + value.count <= 1 << 20 else {
+                mutations[count] = .setString(key, value)
+                break
+            }
+            let dot = LocalDot(0, seen[0] + UInt64(open!.stringCount) + 1)
+            ReplicatedStore.put(key, value, at: place, dot, &entries, &open!)
+            count += 1
+        }
+        if count == mutations.count {
+            mutations.removeAll(keepingCapacity: true)
+        } else {
+            mutations.removeFirst(count)
+        }
+    }
+
+    private mutating func newDraft(at now: Now) -> Draft {
+        // Else two changes would have one dot.
+        precondition(open == nil, "what was absorbed is committed before anything else is drafted")
+        var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
+        swap(&draft.strings, &room)
+        return draft
     }
 
     /// A correction of what was changed again says what is there now, or nothing.
@@ -34,7 +73,7 @@ extension ReplicatedStore {
     /// Deletes hidden keys whose deletion was another replica's to send, which hasn't.
     package mutating func deleteExpired(at now: Now) -> Delta? {
         guard let first = hidden.first, first.due <= now.wall else { return nil }
-        var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
+        var draft = newDraft(at: now)
         while let first = hidden.first, first.due <= now.wall {
             hidden.removeFirst()
             guard isHidden(first.key) else { continue }
@@ -47,28 +86,32 @@ extension ReplicatedStore {
     /// log, and nobody could wait for it.
     package mutating func begin(at now: Now) -> Delta? {
         guard seen[0] == 0 else { return nil }
-        var draft = Draft(from: 1, time: clock.tick(now.wall), now: now)
+        var draft = newDraft(at: now)
         perform(Operation(key: ByteString([]), action: .begin), &draft)
         return finish(draft)
     }
 
     /// Says where the changes of these replicas end.
     mutating func commit(seals: [Dot], at now: Now) -> Delta? {
-        var draft = Draft(from: seen[0] + 1, time: clock.tick(now.wall), now: now)
+        var draft = newDraft(at: now)
         for dot in seals { perform(Operation(key: ByteString([]), action: .seal(dot)), &draft) }
         return finish(draft)
     }
 
+    /// - Returns: The delta without `strings`; nil: there is nothing to tell.
     private mutating func finish(_ draft: Draft) -> Delta? {
-        guard !draft.operations.isEmpty else { return nil }
+        let count = draft.stringCount + draft.operations.count
+        guard count > 0 else { return nil }
         if birth.raw == 0 { birth = draft.time }
         let dependencies = takeNews()
         let delta = Delta(
             origin: replica, from: draft.from, time: draft.time, dependencies: dependencies,
             operations: draft.operations, namesOthers: draft.namesOthers
         ) { isSealed($0, before: draft.from) }
-        committed = delta.encoded()
-        log.append(DeltaLog.Record(from: delta.from, to: delta.to, bytes: committed), of: 0)
+        committed = delta.encoded(behind: draft.strings.bytes, count: draft.stringCount)
+        let record = DeltaLog.Record(
+            from: draft.from, to: draft.from &+ UInt64(count) &- 1, bytes: committed)
+        log.append(record, of: 0)
         statistics.commits += 1
         return delta
     }
@@ -77,9 +120,22 @@ extension ReplicatedStore {
         let from: UInt64
         let time: HybridTime
         let now: Now
+        /// The first operations, encoded at once: plain strings, which name no replica. Behind another operation
+        /// they stand among `operations`.
+        var strings = CompactWriter()
+        var stringCount = 0
         var operations: [Operation] = []
         /// An operation may name other replicas.
         var namesOthers = false
+
+        mutating func append(_ key: ByteString, isFresh: Bool, _ value: ByteString) {
+            if operations.isEmpty {
+                Operation.encodeString(key, isFresh: isFresh, value, into: &strings)
+                stringCount += 1
+            } else {
+                operations.append(Operation(key: key, isFresh: isFresh, action: .setString(value, [])))
+            }
+        }
     }
 
     private mutating func takeNews() -> VersionVector {
@@ -155,21 +211,31 @@ extension ReplicatedStore {
 extension ReplicatedStore {
     /// The commonest change of all, and so with the fewest steps.
     private mutating func commitString(_ key: ByteString, _ value: ByteString, _ draft: inout Draft) {
-        let register = Register(dot: LocalDot(0, seen[0] + 1), time: draft.time, value: value)
-        var isFresh = false
-        if let place = entries.index(of: key) {
-            guard entries[place].value.replacePlain(register) else {
-                isFresh = prepare(key, &draft)
-                let resets = resets(key) { $0.string?.resets($1) ?? [] }
-                return perform(
-                    Operation(key: key, isFresh: isFresh, action: .setString(value, resets)), &draft)
-            }
-        } else {
-            isFresh = true
-            entries.insert(key, Entry(register))
+        let place = entries.index(of: key)
+        if isPlain(place) {
+            seen[0] += 1
+            return ReplicatedStore.put(key, value, at: place, LocalDot(0, seen[0]), &entries, &draft)
         }
-        seen[0] += 1
-        draft.operations.append(Operation(key: key, isFresh: isFresh, action: .setString(value, [])))
+        let isFresh = prepare(key, &draft)
+        let resets = resets(key) { $0.string?.resets($1) ?? [] }
+        perform(Operation(key: key, isFresh: isFresh, action: .setString(value, resets)), &draft)
+    }
+
+    /// Whether a string takes the place of all that is there.
+    @inline(__always)
+    private func isPlain(_ place: Int?) -> Bool {
+        guard let place else { return true }
+        return entries[place].value.isPlain
+    }
+
+    /// - Parameter place: the key's, where only a plain string stands; nil: the key is new.
+    private static func put(
+        _ key: ByteString, _ value: consuming ByteString, at place: Int?, _ dot: LocalDot,
+        _ entries: inout HashTable<Entry>, _ draft: inout Draft
+    ) {
+        draft.append(key, isFresh: place == nil, value)
+        let register = Register(dot: dot, time: draft.time, value: value)
+        if let place { entries[place].value.plain = register } else { entries.insert(key, Entry(register)) }
     }
 
     private mutating func commitExpiry(of key: ByteString, _ draft: inout Draft) {

@@ -56,6 +56,10 @@ package struct ReplicatedStore: Sendable {
     package var corrections: [Mutation] = []
     /// The last delta of our own, encoded.
     package internal(set) var committed: [UInt8] = []
+    /// What the next commit begins with, up to a megabyte; see `absorb`.
+    var open: Draft?
+    /// Memory for the next draft's strings, so that it isn't asked for every time.
+    var room = CompactWriter()
     /// Deltas of others that were joined, encoded, in order, until they are taken for the durable log.
     package var joined: [[UInt8]] = []
     /// Until `restored`, one's own deltas are joined too, from the durable log.

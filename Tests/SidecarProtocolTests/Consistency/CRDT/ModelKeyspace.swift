@@ -228,7 +228,7 @@ struct ModelReplica {
 
     mutating func run(_ mutations: [Mutation]) -> Delta? {
         keyspace.apply(mutations)
-        let delta = store.commit(mutations, at: time)
+        let delta = store.commit(mutations[...], at: time) ? try? Delta(encoded: store.committed) : nil
         keyspace.apply(store.corrections)
         store.corrections = []
         return delta

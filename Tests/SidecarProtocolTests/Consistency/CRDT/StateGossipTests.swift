@@ -95,13 +95,11 @@ struct ModelNetwork {
     mutating func write(_ index: Int, _ mutations: Mutation...) { write(index, mutations) }
 
     mutating func write(_ index: Int, _ mutations: [Mutation]) {
-        let delta: Delta?
-        if keepsKeyspaces {
-            delta = replicas[index].run(mutations)
-        } else {
-            delta = replicas[index].store.commit(mutations, at: replicas[index].time)
-        }
-        if delta != nil { handle(index, .committed) }
+        let isAny =
+            keepsKeyspaces
+            ? replicas[index].run(mutations) != nil
+            : replicas[index].store.commit(mutations[...], at: replicas[index].time)
+        if isAny { handle(index, .committed) }
     }
 
     /// Until nothing is on its way, or so many messages have come.
