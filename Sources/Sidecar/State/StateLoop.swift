@@ -43,8 +43,9 @@ final class StateLoop: @unchecked Sendable {
     /// Reading end, writing end.
     private let pipe: (Int32, Int32)
     private var owner: (any StateLoopOwner)?
-    private var connections: [Int32: Connection] = [:]
-    private var descriptors: [ClientID: Int32] = [:]
+    /// By their descriptors, of which the kernel gives the lowest that is free.
+    private var connections: [Connection?] = []
+    private var clients: [ClientID: Connection] = [:]
     private var listeners: Set<Int32> = []
     private var touched: [Connection] = []
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: StateLoop.readBytes, alignment: 16)
@@ -57,6 +58,7 @@ final class StateLoop: @unchecked Sendable {
         var written = 0
         var events: UInt32
         var isTouched = false
+        var isDropped = false
         var isPaused = false
         /// Closes when everything is written.
         var isEnding = false
@@ -129,30 +131,27 @@ final class StateLoop: @unchecked Sendable {
         let connection = Connection(
             descriptor: socket, client: client,
             events: StateLoop.alwaysReported | (isRead ? UInt32(MESH_READY_IN) : 0))
-        connections[socket] = connection
-        descriptors[client] = socket
+        while connections.count <= Int(socket) { connections.append(nil) }
+        connections[Int(socket)] = connection
+        clients[client] = connection
         if mesh_epoll_want(epoll, socket, connection.events, 0) != 0 { drop(connection) }
     }
 
     /// Sends after everything that was written before; a client that is gone loses it.
     func write(_ bytes: UnsafeRawBufferPointer, to client: ClientID) {
-        guard let connection = connection(client) else { return }
+        guard let connection = clients[client] else { return }
         connection.output.append(contentsOf: bytes)
         touch(connection)
     }
 
     /// Asks again of every connection whether it is to be read.
-    func resumeReading() { for connection in connections.values { want(connection) } }
+    func resumeReading() { for connection in clients.values { want(connection) } }
 
     /// Closes once what was written before is sent.
     func end(_ client: ClientID) {
-        guard let connection = connection(client) else { return }
+        guard let connection = clients[client] else { return }
         connection.isEnding = true
         touch(connection)
-    }
-
-    private func connection(_ client: ClientID) -> Connection? {
-        descriptors[client].flatMap { connections[$0] }
     }
 
     private func touch(_ connection: Connection) {
@@ -194,9 +193,7 @@ final class StateLoop: @unchecked Sendable {
         let descriptor = readiness.descriptor
         if descriptor == pipe.0 {
             _ = Glibc.read(descriptor, buffer.baseAddress!, 64)
-        } else if listeners.contains(descriptor) {
-            accept(descriptor)
-        } else if let connection = connections[descriptor] {
+        } else if Int(descriptor) < connections.count, let connection = connections[Int(descriptor)] {
             if readiness.events & UInt32(MESH_READY_OUT) != 0 { touch(connection) }
             if connection.events & UInt32(MESH_READY_IN) != 0 {
                 if readiness.events != UInt32(MESH_READY_OUT) { read(connection) }
@@ -204,6 +201,8 @@ final class StateLoop: @unchecked Sendable {
                 // Gone, with answers that it doesn't take or before its first request could be read.
                 drop(connection)
             }
+        } else if listeners.contains(descriptor) {
+            accept(descriptor)
         }
     }
 
@@ -230,8 +229,7 @@ final class StateLoop: @unchecked Sendable {
         touched.removeAll(keepingCapacity: true)
         for connection in batch {
             connection.isTouched = false
-            guard connections[connection.descriptor] === connection else { continue }
-            write(connection)
+            if !connection.isDropped { write(connection) }
         }
     }
 
@@ -277,8 +275,9 @@ final class StateLoop: @unchecked Sendable {
     }
 
     private func drop(_ connection: Connection) {
-        connections[connection.descriptor] = nil
-        descriptors[connection.client] = nil
+        connection.isDropped = true
+        connections[Int(connection.descriptor)] = nil
+        clients[connection.client] = nil
         close(connection.descriptor)
         owner?.closed(connection.client)
     }
