@@ -31,7 +31,7 @@ final class StateKeeper: StateLoopOwner, @unchecked Sendable {
             })
         do {
             disk = try StateDisk(folder: settings.slot.folder) { [weak loop] outcome in
-                loop?.post { [weak self] in self?.handle(outcome) }
+                loop?.post(isUrgent: false) { [weak self] in self?.handle(outcome) }
             }
         } catch {
             report(.failed("\(error)"))
@@ -71,6 +71,8 @@ final class StateKeeper: StateLoopOwner, @unchecked Sendable {
         }
     }
 
+    var readsLater: Bool { replica.answersAwaitDisk }
+    var wantsOutcomes: Bool { replica.wantsOutcomes }
     func nextDeadline() -> MonotonicTime? { replica.nextDeadline() }
 
     // MARK: Replicas

@@ -10,7 +10,8 @@
 //
 //   One turn: wait; take what has come; read each readable connection once; let the owner end its turn,
 //   which is where replies are released; write. A connection whose peer doesn't read its replies isn't
-//   read from either, so that what one client can pile up here is bounded.
+//   read from either, so that what one client can pile up here is bounded. While every reply waits for the
+//   disk the thread waits for it too: so those who ask meanwhile share one turn, and the next sync.
 
 import CLinuxShims
 import Glibc
@@ -29,6 +30,10 @@ protocol StateLoopOwner: AnyObject {
     func closed(_ client: ClientID)
     /// Everything that was there has been handed over.
     func turnEnded()
+    /// The connections needn't be read before something else has come.
+    var readsLater: Bool { get }
+    /// What isn't urgent is to be handled at once all the same.
+    var wantsOutcomes: Bool { get }
     /// When `turnEnded` wants to be called at the latest.
     func nextDeadline() -> MonotonicTime?
 }
@@ -38,6 +43,8 @@ final class StateLoop: @unchecked Sendable {
     private let lock = ThreadLock()
     private var inbox: [() -> Void] = []
     private var isAsleep = false
+    /// Only what is urgent wakes the thread.
+    private var isPatient = false
 
     private let epoll: Int32
     /// Reading end, writing end.
@@ -73,6 +80,9 @@ final class StateLoop: @unchecked Sendable {
     }
 
     static let readBytes = 64 << 10
+    /// Milliseconds that what isn't urgent waits at most, and what the connections say.
+    private static let patienceMaximum: Int32 = 1
+    private static let readingLaterMaximum: Int32 = 10
     /// Wanted though the kernel reports them anyway: nothing wanted would take a connection out of the epoll.
     private static let alwaysReported = UInt32(MESH_READY_ERR | MESH_READY_HUP)
 
@@ -100,11 +110,13 @@ final class StateLoop: @unchecked Sendable {
     // MARK: From any thread
 
     /// Runs `work` on the loop's thread, in order.
-    func post(_ work: @escaping @Sendable () -> Void) {
+    ///
+    /// - Parameter isUrgent: false: it may wait for the thread's next turn, unless the owner wants it.
+    func post(isUrgent: Bool = true, _ work: @escaping @Sendable () -> Void) {
         lock.lock()
         inbox.append(work)
-        let mustWake = isAsleep
-        isAsleep = false
+        let mustWake = isAsleep && (isUrgent || !isPatient)
+        if mustWake { isAsleep = false }
         lock.unlock()
         if mustWake { _ = Glibc.write(pipe.1, [0], 1) }
     }
@@ -163,23 +175,39 @@ final class StateLoop: @unchecked Sendable {
     private func run() {
         var ready = [mesh_readiness](repeating: mesh_readiness(), count: 128)
         while true {
-            let count = mesh_epoll_ready(epoll, &ready, 128, takeInbox() ? 0 : patience())
-            lock.withLock { isAsleep = false }
+            var patience = fallAsleep()
+            if patience != 0, owner?.readsLater == true {
+                awaitPost(patience)
+                patience = 0
+            }
+            let count = mesh_epoll_ready(epoll, &ready, 128, patience)
+            takeInbox()
             for readiness in ready.prefix(Int(max(0, count))) { handle(readiness) }
             owner?.turnEnded()
             flush()
         }
     }
 
-    /// - Returns: whether there was anything.
-    private func takeInbox() -> Bool {
+    private func takeInbox() {
         lock.lock()
         var work: [() -> Void] = []
         swap(&work, &inbox)
-        isAsleep = work.isEmpty
+        isAsleep = false
         lock.unlock()
         for item in work { item() }
-        return !work.isEmpty
+    }
+
+    /// From here on `post` wakes the thread.
+    ///
+    /// - Returns: Milliseconds that it may sleep; -1: for ever; 0: something is in the inbox.
+    private func fallAsleep() -> Int32 {
+        let patience = patience()
+        let wantsAll = owner?.wantsOutcomes ?? true
+        lock.lock()
+        defer { lock.unlock() }
+        guard inbox.isEmpty else { return 0 }
+        (isAsleep, isPatient) = (true, !wantsAll)
+        return wantsAll ? patience : StateLoop.atMost(StateLoop.patienceMaximum, patience)
     }
 
     /// Milliseconds until the owner wants a turn; rounded up, so that it doesn't come too early.
@@ -187,6 +215,15 @@ final class StateLoop: @unchecked Sendable {
         guard let deadline = owner?.nextDeadline() else { return -1 }
         let left = deadline - Now.current().monotonic
         return Int32(clamping: (left.nanoseconds + 999_999) / 1_000_000)
+    }
+
+    private static func atMost(_ maximum: Int32, _ patience: Int32) -> Int32 {
+        patience < 0 ? maximum : min(maximum, patience)
+    }
+
+    private func awaitPost(_ patience: Int32) {
+        var waking = pollfd(fd: pipe.0, events: Int16(POLLIN), revents: 0)
+        poll(&waking, 1, StateLoop.atMost(StateLoop.readingLaterMaximum, patience))
     }
 
     private func handle(_ readiness: mesh_readiness) {

@@ -32,6 +32,22 @@ extension StateReplica {
     /// `mutating`, though nothing changes: else the whole replica is copied for the call.
     package mutating func wantsInput(from client: ClientID) -> Bool { server.wantsInput(client) }
 
+    /// A sync runs that all answers wait for, those too that aren't given yet. Whoever asks meanwhile may be
+    /// heard when it is over, with all the others at once: the answer doesn't leave sooner, whenever it is given.
+    package var answersAwaitDisk: Bool {
+        mutating get {
+            guard settings.fsync == .always, isServing, mergeKeeping == .kept, server.writeRefusal == nil,
+                let next = held.first
+            else { return false }
+            return next.record > durable && log.isSyncing
+        }
+    }
+
+    /// Whether a job's outcome is to be handled at once; else it has time until the next turn.
+    package var wantsOutcomes: Bool {
+        mutating get { !isServing || log.wantsOutcomes }
+    }
+
     /// Runs the scripts of EVAL and its relatives.
     package mutating func use(_ engine: any ScriptEngine) {
         hooks.scriptEngine = engine

@@ -48,6 +48,13 @@ struct LogWriter {
         highestNumber = recovered.highestNumber
     }
 
+    /// A job runs that makes records durable.
+    var isSyncing: Bool { !isStuck && flight?.syncs == true }
+    /// A job runs that only writes, and nothing waits for its end.
+    var isOnlyWriting: Bool {
+        guard let flight, pending.isEmpty, !isStuck else { return false }
+        return !flight.syncs && flight.segment == nil
+    }
     var isIdle: Bool { flight == nil && pending.isEmpty }
     /// All that was appended survives a crash.
     var isSettled: Bool { isIdle && durable == last && end != nil }

@@ -101,6 +101,17 @@ package struct StateLog {
     /// What was appended and isn't written yet.
     package var unwrittenBytes: Int { writer.unwrittenBytes }
 
+    /// A job runs that makes records durable.
+    package var isSyncing: Bool { writer.isSyncing }
+
+    /// Whether something waits for the outcome of a job. A write that nothing follows has time.
+    package var wantsOutcomes: Bool {
+        guard case .open = phase, outstanding.count == 1, case .commit = outstanding[0].purpose else {
+            return true
+        }
+        return !writer.isOnlyWriting
+    }
+
     /// Everything of this turn was appended.
     package mutating func flush(at now: MonotonicTime, effects: inout [StateLogEffect]) {
         pump(at: now, &effects)

@@ -65,6 +65,24 @@ struct StateLogTests {
         #expect(log.promised == 100 && log.log.status.syncs == before + 2)
     }
 
+    @Test(
+        "nobody waits for a write's end that nothing follows; a sync's end is waited for, and a write's before another",
+        arguments: [.none, .always] as [StateLogConfiguration.FsyncPolicy])
+    func outcomesThatAreWanted(fsync: StateLogConfiguration.FsyncPolicy) {
+        var log = Self.opened(
+            StateLogConfiguration(group: Self.group, segmentBytes: 1 << 20, fsync: fsync))
+        write(1, &log)
+        log.append([1])
+        log.flush()
+        #expect(log.log.isSyncing == (fsync == .always))
+        #expect(log.log.wantsOutcomes == (fsync == .always))
+        log.append([2])
+        log.flush()
+        #expect(log.log.wantsOutcomes)
+        log.settle()
+        #expect(!log.log.isSyncing)
+    }
+
     @Test("a record isn't durable before its sync, and under `interval` is within it")
     func policies() {
         var log = Self.opened(Self.configuration(.interval(.milliseconds(100))))
