@@ -19,12 +19,6 @@ package struct MonotonicTime: Hashable, Comparable, Sendable {
         Span(nanoseconds: later > earlier ? later.nanoseconds - earlier.nanoseconds : 0)
     }
 
-    /// Of two deadlines the one that comes first, where there is one.
-    static func earlier(_ one: MonotonicTime?, _ other: MonotonicTime?) -> MonotonicTime? {
-        guard let one, let other else { return one ?? other }
-        return min(one, other)
-    }
-
     /// A length of time, never negative.
     package struct Span: Hashable, Comparable, Sendable {
         package var nanoseconds: UInt64

@@ -26,9 +26,7 @@ extension StateContents {
         while !left.isEmpty {
             let part = left.prefix(left.countForDelta)
             left = left.dropFirst(part.count)
-            if store.commit(part, at: now) != nil {
-                result.append(store.committed, StateReplica.RecordType.delta)
-            }
+            if store.commit(part, at: now) { result.append(store.committed, StateReplica.RecordType.delta) }
         }
         return result
     }
